@@ -1,0 +1,1 @@
+"""Torch checkpoints to self-describing ONNX bundles."""

@@ -1,0 +1,1 @@
+"""What training and robot must agree on: constants, rotations, kinematics, clips, observations, bundles. NumPy only."""

@@ -1,0 +1,21 @@
+"""One tree of errors. Raised where the cause is known, caught once: by the command line (exit 2) or the node (FAILURE)."""
+
+
+class BmError(Exception):
+    """Base of every error a user can cause. The message is one line: where, what, the limit, the remedy."""
+
+
+class ClipError(BmError):
+    """A motion file that cannot be used."""
+
+
+class BundleError(BmError):
+    """A policy bundle that cannot be trusted."""
+
+
+class ConfigError(BmError):
+    """A setting that makes no sense."""
+
+
+class RobotError(BmError):
+    """A robot, real or simulated, that cannot be reached or is not the one expected."""

@@ -1,0 +1,1 @@
+"""The runtime without ROS: robots, guard, policies, control loop, evaluation, CLI."""

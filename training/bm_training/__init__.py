@@ -1,0 +1,1 @@
+"""Motions, samplers, the Isaac Lab tracking task and diffusion training."""
