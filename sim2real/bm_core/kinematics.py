@@ -1,0 +1,142 @@
+"""Forward kinematics of a floating-base tree of hinges, read from an MJCF. NumPy only, any batch shape.
+
+World frame, link origins; quaternions wxyz. MuJoCo is the oracle in the tests.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bm_core.errors import RobotError
+from bm_core.g1 import mjcf_path
+from bm_core.rotations import quat_from_axis_angle, quat_multiply, quat_normalize, quat_rotate
+
+Array = NDArray[np.float64]
+
+_IDENTITY = (1.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class _Link:
+    """A body, where it sits in its parent, and the hinge that moves it (none for the root)."""
+
+    name: str
+    parent: int
+    pos: Array
+    quat: Array
+    joint: int
+    axis: Array
+
+
+class KinematicTree:
+    """Poses and velocities of every link from the root's pose and the joint angles."""
+
+    def __init__(self, links: list[_Link], joint_names: tuple[str, ...]) -> None:
+        self._links = links
+        self.joint_names = joint_names
+        self.body_names = tuple(link.name for link in links)
+        self._body_index = {name: index for index, name in enumerate(self.body_names)}
+
+    @classmethod
+    def from_mjcf(cls, path: Path) -> KinematicTree:
+        """Reads bodies and hinges depth first. RobotError unless it is one floating tree with a hinge per link."""
+        world = ElementTree.parse(path).getroot().find("worldbody")
+        roots = [] if world is None else world.findall("body")
+        if len(roots) != 1:
+            raise RobotError(f"{path.name}: {len(roots)} root bodies; one floating base expected")
+        links: list[_Link] = []
+        joint_names: list[str] = []
+
+        def visit(body: ElementTree.Element, parent: int) -> None:
+            joints = body.findall("joint")
+            if len(joints) != (0 if parent < 0 else 1):
+                raise RobotError(
+                    f"{path.name}: body {body.get('name')} has {len(joints)} joints; one hinge per link expected"
+                )
+            axis = _numbers(joints[0].get("axis"), (0.0, 0.0, 1.0)) if joints else np.zeros(3)
+            links.append(
+                _Link(
+                    name=body.get("name", ""),
+                    parent=parent,
+                    pos=_numbers(body.get("pos"), (0.0, 0.0, 0.0)),
+                    quat=quat_normalize(_numbers(body.get("quat"), _IDENTITY)),
+                    joint=len(joint_names) if joints else -1,
+                    axis=axis,
+                )
+            )
+            index = len(links) - 1
+            joint_names.extend(joint.get("name", "") for joint in joints)
+            for child in body.findall("body"):
+                visit(child, index)
+
+        visit(roots[0], -1)
+        return cls(links, tuple(joint_names))
+
+    def forward(self, root_pos: Array, root_quat: Array, joint_pos: Array) -> tuple[Array, Array]:
+        """Poses of all links.
+
+        root_pos (..., 3) m, root_quat (..., 4), joint_pos (..., J) rad -> pos (..., B, 3), quat (..., B, 4).
+        """
+        batch = joint_pos.shape[:-1]
+        pos = np.empty((*batch, len(self._links), 3))
+        quat = np.empty((*batch, len(self._links), 4))
+        pos[..., 0, :] = root_pos
+        quat[..., 0, :] = root_quat
+        for index, link in enumerate(self._links[1:], start=1):
+            parent_quat = quat[..., link.parent, :]
+            pos[..., index, :] = pos[..., link.parent, :] + quat_rotate(parent_quat, link.pos)
+            turn = quat_multiply(link.quat, quat_from_axis_angle(link.axis, joint_pos[..., link.joint]))
+            quat[..., index, :] = quat_multiply(parent_quat, turn)
+        return pos, quat
+
+    def body_pose(self, name: str, root_pos: Array, root_quat: Array, joint_pos: Array) -> tuple[Array, Array]:
+        """Pose of one link, walking only its own chain. Shapes as in `forward`; KeyError for an unknown name."""
+        pos, quat = root_pos, root_quat
+        for link in self._chain(name):
+            pos = pos + quat_rotate(quat, link.pos)
+            turn = quat_multiply(link.quat, quat_from_axis_angle(link.axis, joint_pos[..., link.joint]))
+            quat = quat_multiply(quat, turn)
+        return pos, quat
+
+    def velocities(
+        self, root_lin_vel: Array, root_ang_vel: Array, joint_vel: Array, body_pos: Array, body_quat: Array
+    ) -> tuple[Array, Array]:
+        """Linear velocity of link origins and angular velocity, both in the world frame.
+
+        root velocities (..., 3), joint_vel (..., J), poses from `forward` -> (..., B, 3) m/s, (..., B, 3) rad/s.
+        """
+        lin = np.empty_like(body_pos)
+        ang = np.empty_like(body_pos)
+        lin[..., 0, :] = root_lin_vel
+        ang[..., 0, :] = root_ang_vel
+        for index, link in enumerate(self._links[1:], start=1):
+            arm = body_pos[..., index, :] - body_pos[..., link.parent, :]
+            lin[..., index, :] = lin[..., link.parent, :] + np.cross(ang[..., link.parent, :], arm)
+            # The hinge axis is fixed in the child as well: turning about it does not move it.
+            axis_w = quat_rotate(body_quat[..., index, :], link.axis)
+            ang[..., index, :] = ang[..., link.parent, :] + axis_w * joint_vel[..., link.joint, None]
+        return lin, ang
+
+    def _chain(self, name: str) -> list[_Link]:
+        chain = []
+        index = self._body_index[name]
+        while index > 0:
+            chain.append(self._links[index])
+            index = self._links[index].parent
+        return chain[::-1]
+
+
+def _numbers(text: str | None, default: tuple[float, ...]) -> Array:
+    return np.array([float(part) for part in text.split()] if text else default)
+
+
+@lru_cache(maxsize=1)
+def g1_kinematics() -> KinematicTree:
+    """The G1's tree, from the project's own MJCF; read once."""
+    return KinematicTree.from_mjcf(mjcf_path())
