@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -28,12 +29,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(partial, target)
         _flush(target.parent)
     except OSError as error:
-        # Only this file's trouble (folder, permission, full disk); an OSError of the block about another file goes on.
-        if error.filename is not None and Path(error.filename) not in {partial, target, target.parent}:
+        if not _is_about(error, target, partial):
             raise
         raise ConfigError(f"{target}: cannot be written: {error.strerror or error}; choose another path") from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.exists():
+            partial.unlink()
 
 
 def atomic_write_bytes(path: str | Path, data: bytes) -> None:
@@ -53,6 +54,13 @@ def _target(path: str | Path) -> Path:
     if target.exists() and not target.is_file():
         raise ConfigError(f"{path}: is not a regular file, so it cannot be replaced; choose another path")
     return target
+
+
+def _is_about(error: OSError, target: Path, partial: Path) -> bool:
+    """Only this file's own trouble is reported as such; an OSError of the block about something else goes on unchanged."""
+    if error.filename is None:  # raised by a write to an open file, which no longer knows its name
+        return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+    return Path(os.fsdecode(error.filename)) in {partial, target, *target.parents}
 
 
 def _flush(path: Path) -> None:
