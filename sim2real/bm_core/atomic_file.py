@@ -49,9 +49,11 @@ def atomic_write_text(path: str | Path, text: str) -> None:
 
 
 def _target(path: str | Path) -> Path:
-    """Where the bytes go: a link is followed (the link stays); a device or a folder is refused, a rename would lose it."""
+    """Where the bytes go: a link is followed (the link stays); a stream, device or folder is refused."""
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
+    # /dev/stdout and /dev/fd/1 lead to a regular file under `> file`; a rename would pull it from under the shell.
+    is_stream = os.path.abspath(path).startswith(("/dev/std", "/dev/fd/", "/proc/"))
+    if is_stream or (target.exists() and not target.is_file()):
         raise ConfigError(f"{path}: is not a regular file, so it cannot be replaced; choose another path")
     return target
 
