@@ -61,7 +61,7 @@ def version() -> str:
     try:
         release = metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:
-        release = "0+uninstalled"
+        release = "0"
     commit = _commit()
     return f"{release}+{commit}" if commit else release
 

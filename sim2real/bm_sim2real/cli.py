@@ -1,0 +1,173 @@
+"""`bm`: finds the command, lets tyro parse its arguments, calls it, and turns every failure into one line and a code.
+
+Exit codes: 0 passed, 1 measured but failed, 2 could not run, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import sys
+import traceback
+from collections.abc import Sequence
+
+from bm_core.errors import BmError
+from bm_sim2real.command_table import Command, find_commands
+
+COULD_NOT_RUN = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""128 + SIGINT and 128 + SIGPIPE, what a shell expects."""
+
+EXTRA_OF_MODULE = {
+    "mujoco": "sim",
+    "mink": "sim",
+    "daqp": "sim",
+    "scipy": "sim",
+    "matplotlib": "sim",
+    "imageio": "sim",
+    "imageio_ffmpeg": "sim",
+    "h5py": "sim",
+    "onnxruntime": "onnx",
+    "onnx": "onnx",
+    "viser": "view",
+    "trimesh": "view",
+    "cyclonedds": "hardware",
+    "unitree_sdk2py": "hardware",
+    "isaaclab": "train",
+    "isaaclab_newton": "train",
+    "isaaclab_ov": "train",
+    "isaaclab_rl": "train",
+    "newton": "train",
+    "warp": "train",
+    "torch": "train",
+    "tensordict": "train",
+    "tensorboard": "train",
+    "rsl_rl": "train",
+    "pxr": "train",
+}
+"""Which extra of this distribution brings an importable module."""
+
+USAGE = """usage: bm COMMAND [OPTIONS]     bm COMMAND --help shows the options
+
+  --help, -h    this text
+  --version     version, with the commit in a git checkout
+  --debug       with any command: show the traceback behind a one-line error"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line (default: sys.argv) and return its exit code."""
+    words, is_debug = _without_debug(list(sys.argv[1:] if argv is None else argv))
+    try:
+        return _dispatch(words)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED, is_debug)
+    except BrokenPipeError:  # `bm motion list | head`: the reader has enough
+        _close_stdout()
+        return BROKEN_PIPE
+    except BmError as error:
+        return _fail(f"error: {error}", COULD_NOT_RUN, is_debug)
+    except ImportError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRA_OF_MODULE:
+            return _report_bug()
+        extra = EXTRA_OF_MODULE[module]
+        remedy = f"install the extra {extra}: pip install 'beyondmimic-g1[{extra}]'"
+        return _fail(f"error: this command needs {module}, which is not installed; {remedy}", COULD_NOT_RUN, is_debug)
+    except Exception:
+        return _report_bug()
+
+
+def _dispatch(words: list[str]) -> int:
+    if words and words[0] == "--version":
+        from bm_sim2real.result_json import version
+
+        print(version())
+        return 0
+    commands = find_commands()
+    names = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
+    command = _longest_match(commands, names)
+    if command is not None:
+        return _call(command, words[len(command.words) :])
+    family = [command for command in commands if names and command.words[0] == names[0]]
+    wants_help = bool({"-h", "--help"} & set(words[len(names) :]))
+    is_family_alone = bool(family) and len(names) == 1
+    if names and not is_family_alone:
+        raise BmError(_unknown(names, family or commands))
+    print(_help(family or commands, is_family_alone), file=sys.stdout if wants_help else sys.stderr)
+    return 0 if wants_help else COULD_NOT_RUN
+
+
+def _longest_match(commands: list[Command], names: list[str]) -> Command | None:
+    """The command that takes most of the leading words: `bm eval tracking` before `bm eval`."""
+    matches = [command for command in commands if command.words == tuple(names[: len(command.words)])]
+    return max(matches, key=lambda command: len(command.words), default=None)
+
+
+def _call(command: Command, arguments: list[str]) -> int:
+    import logging
+
+    import tyro
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    cls = command.load()
+    try:
+        instance = tyro.cli(cls, args=arguments, prog=f"bm {command.name}")
+    except SystemExit as stop:  # tyro has printed its help (code 0) or what is wrong with the arguments
+        return COULD_NOT_RUN if stop.code else 0
+    return int(instance())
+
+
+def _unknown(names: list[str], candidates: list[Command]) -> str:
+    """One line with the closest command, or with where to find the list."""
+    known = {command.name for command in candidates} | {command.words[0] for command in candidates}
+    asked = [" ".join(names[:2]), names[0]]
+    close = [match for name in asked for match in difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)]
+    is_sub_verb = any(command.words[0] == names[0] for command in candidates)
+    typed = asked[0] if is_sub_verb else names[0]
+    remedy = f"did you mean `bm {close[0]}`?" if close and close[0] != names[0] else "`bm --help` lists them all"
+    return f"bm: no command `{typed}`; {remedy}"
+
+
+def _help(commands: list[Command], is_family: bool) -> str:
+    width = max((len(command.name) for command in commands), default=0)
+    sections = itertools.groupby(commands, key=lambda command: command.section)
+    blocks = [USAGE if not is_family else f"usage: bm {commands[0].words[0]} COMMAND [OPTIONS]"]
+    for title, members in sections:
+        lines = [f"  {command.name:<{width}}  {command.summary()}".rstrip() for command in members]
+        blocks.append("\n".join([f"{title}:", *lines]))
+    if not commands:
+        blocks.append("No commands are registered: install the distribution (make demo, or pip install -e .).")
+    return "\n\n".join(blocks)
+
+
+def _without_debug(words: list[str]) -> tuple[list[str], bool]:
+    """--debug counts wherever it stands, but after `--` it belongs to the command."""
+    end = words.index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word != "--debug"]
+    return kept + words[end:], len(kept) < end
+
+
+def _fail(line: str, code: int, is_debug: bool) -> int:
+    if is_debug:
+        traceback.print_exc()
+    print(line, file=sys.stderr)
+    return code
+
+
+def _report_bug() -> int:
+    """Not the user's doing, so all of the traceback; code 2, because 1 means that something was measured and failed."""
+    traceback.print_exc()
+    print("error: this is a bug in beyondmimic-g1; please report the lines above", file=sys.stderr)
+    return COULD_NOT_RUN
+
+
+def _close_stdout() -> None:
+    """Point stdout at nothing, or Python's own flush at exit raises once more."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
