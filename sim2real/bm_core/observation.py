@@ -1,0 +1,231 @@
+"""The observation vector of a tracker from the robot's state and its reference: one definition for robot and tests.
+
+Notation: (p_t, R_t) pose of the robot's anchor body (torso_link), (p_r, R_r) that of the reference at frame k; X^T turns a world vector into the frame of X. Torch twins in training must give the same numbers to 1e-4.
+
+| term | numbers | formula |
+|---|---|---|
+| command | 58 | joint_pos_r(k), joint_vel_r(k) |
+| motion_anchor_pos_b | 3 | R_t^T (p_r - p_t) |
+| motion_anchor_ori_b | 6 | first two columns of R_t^T R_r, row-major (r00, r01, r10, r11, r20, r21) |
+| base_lin_vel | 3 | velocity of the pelvis link origin, pelvis frame |
+| base_ang_vel | 3 | angular velocity of the pelvis, pelvis frame |
+| joint_pos | 29 | joint_pos - default_joint_pos |
+| joint_vel | 29 | joint_vel |
+| actions | 29 | the last action as the network gave it |
+| reference_window | 39 each | per offset d: joint_pos_r(k+d) - default, R_t^T R_r(k+d) as 6, height, velocity (below) |
+
+reference_window, offsets in order, each: joint_pos_r(k+d) - default_joint_pos (29); motion_anchor_ori_b with frame k+d
+(6); p_r(k+d).z, m (1); Y^T v_r(k+d), the velocity of the reference's anchor in its own yaw frame Y (3).
+Joints are in the policy's order. k + d is clamped to the last frame. Each term is multiplied by its scale, then enters
+its history (oldest first, flattened within the term as Isaac Lab does; the first step fills it).
+Source: whole_body_tracking's observation terms (reference sheet 1.3); reference_window is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bm_core import rotations_single as single
+from bm_core.contract import Contract
+from bm_core.errors import BundleError, RobotError
+from bm_core.g1 import G1
+from bm_core.kinematics import KinematicTree, g1_kinematics
+from bm_core.observation_terms import TERMS_NEEDING_STATE, WINDOW_TERM, ObservationTerm, term_dim
+from bm_core.reference import Reference, ReferenceFrame
+from bm_core.state import RobotState
+
+ESTIMATED_FIELDS = ("pelvis_pos_w", "pelvis_lin_vel_b")
+"""The fields of RobotState that only an estimator (or a simulator) supplies."""
+
+
+class BodyFromPelvis:
+    """Pose of one link from the pelvis and the joints, on Python floats: some 10 us instead of 130 for the torso."""
+
+    def __init__(self, body: str, tree: KinematicTree | None = None) -> None:
+        chain = (tree or g1_kinematics())._chain(body)
+        self._links = [(link.pos.tolist(), link.quat.tolist(), link.axis.tolist(), link.joint) for link in chain]
+
+    def relative(self, joint_pos: NDArray[np.float64]) -> tuple[single.Vector, single.Quat]:
+        """Position (m) and orientation of the link in the pelvis frame; joint_pos (29,) rad, canonical order."""
+        pos: single.Vector = (0.0, 0.0, 0.0)
+        quat: single.Quat = (1.0, 0.0, 0.0, 0.0)
+        for offset, turn, axis, joint in self._links:
+            step = single.rotate(quat, offset)
+            pos = (pos[0] + step[0], pos[1] + step[1], pos[2] + step[2])
+            quat = single.multiply(quat, single.multiply(turn, single.from_axis_angle(axis, float(joint_pos[joint]))))
+        return pos, quat
+
+    def world_pose(self, state: RobotState) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Position (3,) m and orientation (4,) in the world, for MotionReference.align and retarget_bodies.
+
+        Without an estimate of the pelvis position the link is placed as if the pelvis were at the origin.
+        """
+        pelvis = state.pelvis_quat_w.tolist()
+        pos, quat = self.relative(state.joint_pos)
+        origin = np.zeros(3) if state.pelvis_pos_w is None else state.pelvis_pos_w
+        return origin + single.rotate(pelvis, pos), np.array(single.multiply(pelvis, quat))
+
+
+@dataclass
+class _Tick:
+    """What the terms of one control step share; joint arrays in canonical order."""
+
+    state: RobotState
+    frame: ReferenceFrame
+    anchor_pos_b: single.Vector
+    """Robot's anchor in the pelvis frame, m."""
+    anchor_quat_w: single.Quat
+    last_action: NDArray[np.floating]
+    reference: Reference
+    k: int
+
+
+_Writer = Callable[[_Tick, NDArray[np.float32]], None]
+
+
+class ObservationBuilder:
+    """Builds the observations of one policy on one robot. Keeps the histories: `reset` when the policy starts."""
+
+    def __init__(self, contract: Contract, *, supplied: Collection[str] = ESTIMATED_FIELDS) -> None:
+        """`supplied`: which of ESTIMATED_FIELDS the robot's states hold. BundleError if the policy needs another."""
+        for term in contract.observations:
+            field = TERMS_NEEDING_STATE.get(term.name)
+            if field is not None and field not in supplied:
+                raise BundleError(
+                    f"observation term '{term.name}' needs {field}, which this robot does not supply; "
+                    "run a state estimator or a policy without state estimation"
+                )
+        order = np.array([G1.joint_index[name] for name in contract.action.joint_names])
+        # None: the policy's order is the robot's, so nothing has to be gathered.
+        self._order = None if np.array_equal(order, np.arange(len(order))) else order
+        self._default = np.array(contract.action.default_joint_pos)
+        self._anchor = G1.body_index[contract.anchor_body]
+        self._robot_anchor = BodyFromPelvis(contract.anchor_body)
+        self._vector = np.zeros(contract.observation_dim, dtype=np.float32)
+        self._rows = self._bind(contract.observations)
+        self._fresh = True
+
+    def reset(self) -> None:
+        """Forget the histories: the next observation fills them."""
+        self._fresh = True
+
+    def compute(
+        self, state: RobotState, reference: Reference, k: int, last_action: NDArray[np.floating]
+    ) -> NDArray[np.float32]:
+        """The observation before the control step whose target is frame k: (N,) float32, the caller's to keep.
+
+        `last_action` (29,) in the policy's order, zeros at the start. Raises RobotError if the state lacks a field that
+        the robot promised.
+        """
+        pelvis = state.pelvis_quat_w.tolist()
+        anchor_pos_b, anchor_quat_b = self._robot_anchor.relative(state.joint_pos)
+        tick = _Tick(
+            state=state,
+            frame=reference.frame(k),
+            anchor_pos_b=anchor_pos_b,
+            anchor_quat_w=single.multiply(pelvis, anchor_quat_b),
+            last_action=last_action,
+            reference=reference,
+            k=k,
+        )
+        for write, rows, scale in self._rows:
+            history = len(rows)
+            if history > 1:
+                rows[:-1] = rows[1:]
+            newest = rows[-1]
+            write(tick, newest)
+            if scale != 1.0:
+                newest *= scale
+            if history > 1 and self._fresh:
+                rows[:-1] = newest
+        self._fresh = False
+        return self._vector.copy()
+
+    def _bind(self, terms: tuple[ObservationTerm, ...]) -> list[tuple[_Writer, NDArray[np.float32], float]]:
+        """Each term's writer, its (history, dim) view of the vector, its scale."""
+        writers: dict[str, _Writer] = {
+            "command": self._command,
+            "motion_anchor_pos_b": self._motion_anchor_pos_b,
+            "motion_anchor_ori_b": self._motion_anchor_ori_b,
+            "base_lin_vel": _base_lin_vel,
+            "base_ang_vel": _base_ang_vel,
+            "joint_pos": self._joint_pos,
+            "joint_vel": self._joint_vel,
+            "actions": _actions,
+        }
+        bound = []
+        offset = 0
+        for term in terms:
+            if term.dim != term_dim(term.name, term.steps):
+                raise BundleError(
+                    f"observation term '{term.name}': {term.dim} numbers, {term_dim(term.name, term.steps)} expected"
+                )
+            write = self._window(term.steps) if term.name == WINDOW_TERM else writers[term.name]
+            bound.append((write, self._vector[offset : offset + term.size].reshape(term.history, term.dim), term.scale))
+            offset += term.size
+        return bound
+
+    def _ordered(self, canonical: NDArray[np.float64]) -> NDArray[np.float64]:
+        return canonical if self._order is None else canonical[self._order]
+
+    def _command(self, tick: _Tick, out: NDArray[np.float32]) -> None:
+        joints = len(self._default)
+        out[:joints] = self._ordered(tick.frame.joint_pos)
+        out[joints:] = self._ordered(tick.frame.joint_vel)
+
+    def _motion_anchor_pos_b(self, tick: _Tick, out: NDArray[np.float32]) -> None:
+        pelvis = tick.state.pelvis_pos_w
+        if pelvis is None:
+            raise RobotError("robot state without pelvis_pos_w, which observation term 'motion_anchor_pos_b' needs")
+        # The anchor is seen from the pelvis; its world position adds the pelvis' own.
+        arm = single.rotate(tick.state.pelvis_quat_w.tolist(), tick.anchor_pos_b)
+        target = tick.frame.body_pos_w[self._anchor].tolist()
+        offset = [target[i] - float(pelvis[i]) - arm[i] for i in range(3)]
+        out[:] = single.rotate_inverse(tick.anchor_quat_w, offset)
+
+    def _motion_anchor_ori_b(self, tick: _Tick, out: NDArray[np.float32]) -> None:
+        out[:] = self._relative_rot6d(tick, tick.frame)
+
+    def _relative_rot6d(self, tick: _Tick, frame: ReferenceFrame) -> single.Vector:
+        target = frame.body_quat_w[self._anchor].tolist()
+        return single.rot6d(single.multiply(single.conjugate(tick.anchor_quat_w), target))
+
+    def _joint_pos(self, tick: _Tick, out: NDArray[np.float32]) -> None:
+        out[:] = self._ordered(tick.state.joint_pos) - self._default
+
+    def _joint_vel(self, tick: _Tick, out: NDArray[np.float32]) -> None:
+        out[:] = self._ordered(tick.state.joint_vel)
+
+    def _window(self, steps: tuple[int, ...]) -> _Writer:
+        joints = len(self._default)
+        step_dim = term_dim(WINDOW_TERM, (0,))
+
+        def write(tick: _Tick, out: NDArray[np.float32]) -> None:
+            for step, part in zip(steps, out.reshape(-1, step_dim), strict=True):
+                frame = tick.reference.frame(tick.k + step)
+                part[:joints] = self._ordered(frame.joint_pos) - self._default
+                part[joints : joints + 6] = self._relative_rot6d(tick, frame)
+                part[joints + 6] = frame.body_pos_w[self._anchor, 2]
+                heading = single.yaw(frame.body_quat_w[self._anchor].tolist())
+                velocity = frame.body_lin_vel_w[self._anchor].tolist()
+                part[joints + 7 :] = single.rotate(single.from_axis_angle((0.0, 0.0, 1.0), -heading), velocity)
+
+        return write
+
+
+def _base_lin_vel(tick: _Tick, out: NDArray[np.float32]) -> None:
+    if tick.state.pelvis_lin_vel_b is None:
+        raise RobotError("robot state without pelvis_lin_vel_b, which observation term 'base_lin_vel' needs")
+    out[:] = tick.state.pelvis_lin_vel_b
+
+
+def _base_ang_vel(tick: _Tick, out: NDArray[np.float32]) -> None:
+    out[:] = tick.state.pelvis_gyro_b
+
+
+def _actions(tick: _Tick, out: NDArray[np.float32]) -> None:
+    out[:] = tick.last_action

@@ -1,0 +1,76 @@
+"""The observation terms a tracker may ask for: their names, sizes and order. What they hold: observation.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bm_core.errors import BundleError
+
+NUM_JOINTS = 29
+
+TERM_DIMS = {
+    "command": 2 * NUM_JOINTS,
+    "motion_anchor_pos_b": 3,
+    "motion_anchor_ori_b": 6,
+    "base_lin_vel": 3,
+    "base_ang_vel": 3,
+    "joint_pos": NUM_JOINTS,
+    "joint_vel": NUM_JOINTS,
+    "actions": NUM_JOINTS,
+}
+"""Terms of whole_body_tracking and their sizes, in its order (160 together)."""
+
+WINDOW_TERM = "reference_window"
+WINDOW_STEPS = (4, 8, 16)
+"""Default look-ahead of `reference_window`, frames."""
+WINDOW_STEP_DIM = NUM_JOINTS + 6 + 1 + 3
+"""Per offset: joint positions, anchor orientation, anchor height, anchor linear velocity."""
+
+TERMS_NEEDING_STATE = {"motion_anchor_pos_b": "pelvis_pos_w", "base_lin_vel": "pelvis_lin_vel_b"}
+"""Terms that exist only with state estimation, and the optional field of RobotState that each reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservationTerm:
+    """One block of the observation vector. It fills dim x history numbers, oldest first."""
+
+    name: str
+    dim: int
+    """Numbers of one control step."""
+    history: int = 1
+    """Control steps kept; at the start all of them repeat the first."""
+    scale: float = 1.0
+    """Factor on the term, applied before it enters the history."""
+    steps: tuple[int, ...] = ()
+    """`reference_window` only: future offsets in frames."""
+
+    @property
+    def size(self) -> int:
+        """Numbers in the observation vector."""
+        return self.dim * self.history
+
+
+def term_dim(name: str, steps: tuple[int, ...] = ()) -> int:
+    """Numbers of one control step of a term. BundleError if the name is unknown."""
+    if name == WINDOW_TERM:
+        return WINDOW_STEP_DIM * len(steps)
+    if name not in TERM_DIMS:
+        known = ", ".join([*TERM_DIMS, WINDOW_TERM])
+        raise BundleError(f"observation term '{name}' is unknown; known are {known}")
+    return TERM_DIMS[name]
+
+
+def observation_term(
+    name: str, *, history: int = 1, scale: float = 1.0, steps: tuple[int, ...] = ()
+) -> ObservationTerm:
+    """A term with its size filled in."""
+    return ObservationTerm(name=name, dim=term_dim(name, steps), history=history, scale=scale, steps=steps)
+
+
+def tracker_terms(*, state_estimation: bool, window_steps: tuple[int, ...] = ()) -> tuple[ObservationTerm, ...]:
+    """The terms of our trackers: 160 numbers with state estimation, 154 without, plus 39 for each window step."""
+    names = [name for name in TERM_DIMS if state_estimation or name not in TERMS_NEEDING_STATE]
+    terms = [observation_term(name) for name in names]
+    if window_steps:
+        terms.append(observation_term(WINDOW_TERM, steps=tuple(window_steps)))
+    return tuple(terms)
