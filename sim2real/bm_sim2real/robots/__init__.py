@@ -1,0 +1,1 @@
+"""Robots behind one protocol: MuJoCo, a mock, and the Unitree G1."""
