@@ -12,6 +12,7 @@ from bm_core.g1 import ANCHOR_BODY, CONTROL_DT, G1, TARGET_BODIES
 from bm_core.observation_terms import ObservationTerm
 
 SCHEMA_VERSION = 1
+KIND = "tracker"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class Contract:
     """Everything a runtime must know to run one tracker. Per-joint numbers are in the order of action.joint_names."""
 
     schema_version: int = SCHEMA_VERSION
-    kind: str = "tracker"
+    kind: str = KIND
     robot: str = G1.name
     """RobotSpec.name."""
     observations: tuple[ObservationTerm, ...]
@@ -103,6 +104,9 @@ def contract_from_dict(data: dict[str, Any], where: str) -> Contract:
         )
     if version != SCHEMA_VERSION:
         raise BundleError(f"{where}: schema_version is {version!r}, {SCHEMA_VERSION} expected; export the bundle again")
+    kind = data.get("kind")
+    if kind != KIND:
+        raise BundleError(f"{where}: kind is {kind!r}; this program runs bundles of kind '{KIND}'")
     return strict_json.build(Contract, data, where)
 
 

@@ -1,6 +1,7 @@
 """The observation vector of a tracker from the robot's state and its reference: one definition for robot and tests.
 
-Notation: (p_t, R_t) pose of the robot's anchor body (torso_link), (p_r, R_r) that of the reference at frame k; X^T turns a world vector into the frame of X. Torch twins in training must give the same numbers to 1e-4.
+Notation: (p_t, R_t) is the pose of the robot's anchor body (torso_link, by FK from the pelvis), (p_r, R_r) that of the
+reference at frame k; X^T turns a world vector into the frame of X. Torch twins in training agree with this to 1e-4.
 
 | term | numbers | formula |
 |---|---|---|
