@@ -59,7 +59,7 @@ def _target(path: str | Path) -> Path:
 
 
 def _is_about(error: OSError, target: Path, partial: Path) -> bool:
-    """Only this file's own trouble is reported as such; an OSError of the block about something else goes on unchanged."""
+    """Only this file's own trouble is reported as such; an OSError of the block about another file goes on."""
     if error.filename is None:  # raised by a write to an open file, which no longer knows its name
         return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
     return Path(os.fsdecode(error.filename)) in {partial, target, *target.parents}
