@@ -1,0 +1,112 @@
+"""What a motion must be to be used at all. Everything less than that is a warning, and `bm motion check` counts it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bm_core.errors import ClipError
+from bm_core.g1 import G1
+
+Array = NDArray[np.floating]
+
+JOINT_TOLERANCE = 0.1
+"""rad outside the range that a joint may lie: retargeters overshoot a little, a wrong column by a lot."""
+QUAT_TOLERANCE = 1e-2
+"""Deviation from unit length: text files are rounded, other columns are not unit at all."""
+FPS_RANGE = (1.0, 1000.0)
+ROOT_HEIGHT_RANGE = (-1.0, 5.0)
+"""m, median over the clip; outside it the unit or the axis is another one."""
+
+
+def check_motion(
+    label: str, root_pos: Array, root_quat: Array, joint_pos: Array, fps: float, *, first_frame: int = 0
+) -> None:
+    """Raise ClipError naming frame, joint, value and limit unless this is a motion of the G1.
+
+    root_pos (T, 3) m, root_quat (T, 4) wxyz, joint_pos (T, 29) rad in canonical order. `first_frame` is added to the
+    frame numbers of the messages, for a motion cut out of a longer file.
+    """
+    check_fps(label, fps)
+    _check_shapes(label, root_pos, root_quat, joint_pos)
+    components = {
+        "root position": (root_pos, "xyz"),
+        "root quaternion": (root_quat, "wxyz"),
+        "": (joint_pos, G1.joint_names),
+    }
+    for quantity, (values, names) in components.items():
+        _check_finite(label, quantity, values, names, first_frame)
+    _check_unit(label, root_quat, first_frame)
+    _check_height(label, root_pos)
+    _check_ranges(label, joint_pos, first_frame)
+
+
+def check_fps(label: str, fps: float) -> None:
+    """Raise ClipError unless the rate is a plausible number of frames per second."""
+    if not (np.isfinite(fps) and FPS_RANGE[0] <= fps <= FPS_RANGE[1]):
+        raise ClipError(f"{label}: fps = {fps:g}, must be in {FPS_RANGE[0]:g}..{FPS_RANGE[1]:g}; give the right --fps")
+
+
+def _check_shapes(label: str, root_pos: Array, root_quat: Array, joint_pos: Array) -> None:
+    frames = len(joint_pos) if joint_pos.ndim else 0
+    expected = {"root_pos": (root_pos, 3), "root_quat": (root_quat, 4), "joint_pos": (joint_pos, len(G1.joints))}
+    for name, (values, width) in expected.items():
+        if values.shape != (frames, width):
+            raise ClipError(
+                f"{label}: {name} has shape {values.shape}, expected ({frames}, {width}); "
+                f"this is not a motion of the {len(G1.joints)}-joint G1"
+            )
+    if frames < 2:
+        raise ClipError(
+            f"{label}: {frames} frame{'s' * (frames != 1)}, at least 2 needed; the file or the cut is empty"
+        )
+
+
+def _check_finite(label: str, quantity: str, values: Array, names: tuple[str, ...] | str, first_frame: int) -> None:
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        frame, column = bad[0]
+        what = " ".join(part for part in (quantity, names[column]) if part)
+        raise ClipError(
+            f"{label}: frame {frame + first_frame}: {what} is {values[frame, column]} ({len(bad)} such values); "
+            "repair the source, or cut with --start/--end"
+        )
+
+
+def _check_unit(label: str, quat: Array, first_frame: int) -> None:
+    norm = np.linalg.norm(quat, axis=-1)
+    frame = int(np.argmax(np.abs(norm - 1.0)))
+    if abs(norm[frame] - 1.0) > QUAT_TOLERANCE:
+        raise ClipError(
+            f"{label}: frame {frame + first_frame}: root quaternion has length {norm[frame]:.3f}, "
+            f"must be 1 within {QUAT_TOLERANCE:g}; check which columns hold the quaternion"
+        )
+
+
+def _check_height(label: str, root_pos: Array) -> None:
+    height = float(np.median(root_pos[:, 2]))
+    if not ROOT_HEIGHT_RANGE[0] <= height <= ROOT_HEIGHT_RANGE[1]:
+        raise ClipError(
+            f"{label}: root height is {height:.1f} m (median), must be in {ROOT_HEIGHT_RANGE[0]:g}.."
+            f"{ROOT_HEIGHT_RANGE[1]:g}; positions are in m, z up, the floor at 0"
+        )
+
+
+def _check_ranges(label: str, joint_pos: Array, first_frame: int) -> None:
+    over = limit_overshoot(joint_pos)
+    if over.max() <= JOINT_TOLERANCE:
+        return
+    frame, joint = np.unravel_index(int(np.argmax(over > JOINT_TOLERANCE)), over.shape)
+    worst = over.max()
+    in_degrees = np.abs(joint_pos).max() > 4.0 * np.pi
+    remedy = "angles are in rad" if in_degrees else "check the joint order, or cut with --start/--end"
+    raise ClipError(
+        f"{label}: frame {frame + first_frame}: {G1.joint_names[joint]} = {joint_pos[frame, joint]:.2f} rad, range "
+        f"{G1.lower[joint]:.2f}..{G1.upper[joint]:.2f} ({JOINT_TOLERANCE:g} tolerated; worst overshoot {worst:.2f}); "
+        f"{remedy}"
+    )
+
+
+def limit_overshoot(joint_pos: Array) -> Array:
+    """How far each joint lies outside its range, rad; 0 inside. (..., 29) -> (..., 29)."""
+    return np.maximum(np.maximum(G1.lower - joint_pos, joint_pos - G1.upper), 0.0)
