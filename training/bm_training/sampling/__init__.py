@@ -1,14 +1,10 @@
 """Where episodes start: adaptive sampling over all clips, and the states robots start from."""
 
-from bm_training.sampling.adaptive_sampler import (
-    AdaptiveSampler,
-    AdaptiveSamplerConfig,
-    Attribution,
-    SamplerSnapshot,
-    SamplingMode,
-)
+from bm_training.sampling.adaptive_sampler import AdaptiveSampler, SamplerSnapshot
 from bm_training.sampling.bins import BinTable, build_bins
+from bm_training.sampling.config import AdaptiveSamplerConfig, Attribution, SamplingMode
 from bm_training.sampling.episode_counter import EpisodeCounter
+from bm_training.sampling.start_state import StartState, StartStateConfig, StartStateSampler, start_state
 
 __all__ = [
     "AdaptiveSampler",
@@ -18,5 +14,9 @@ __all__ = [
     "EpisodeCounter",
     "SamplerSnapshot",
     "SamplingMode",
+    "StartState",
+    "StartStateConfig",
+    "StartStateSampler",
     "build_bins",
+    "start_state",
 ]

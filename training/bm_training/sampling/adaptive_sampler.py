@@ -10,7 +10,6 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -18,63 +17,13 @@ import torch
 from torch import Tensor
 
 from bm_core.errors import ConfigError
+from bm_training.sampling.alias_table import AliasTable
 from bm_training.sampling.bins import build_bins
+from bm_training.sampling.config import AdaptiveSamplerConfig, SamplingMode
 from bm_training.sampling.ranks import rank, sum_over_ranks
 
 _LOG = logging.getLogger(__name__)
 _FAILURES, _ENTRIES = 0, 1
-
-
-class SamplingMode(str, Enum):
-    """How start frames are drawn."""
-
-    ADAPTIVE = "adaptive"
-    """By failure rate, over the floor."""
-    UNIFORM = "uniform"
-    """By motion weight x duration; statistics are still gathered."""
-    START = "start"
-    """Frame 0, motions by weight."""
-
-
-class Attribution(str, Enum):
-    """The bin that a failure is counted for."""
-
-    FAILURE = "failure"
-    """Where it happened (reference code); entries are counted in every bin that an episode passes through."""
-    START = "start"
-    """Where its episode started (text of v3); only starts are counted."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdaptiveSamplerConfig:
-    """Numbers of the adaptive sampler."""
-
-    mode: SamplingMode = SamplingMode.ADAPTIVE
-    """adaptive | uniform | start."""
-    attribution: Attribution = Attribution.FAILURE
-    """failure | start: the bin that a failure counts for."""
-    bin_s: float = 1.0
-    """Duration of a bin, s."""
-    kernel_size: int = 3
-    """K: bins whose failures make bin b likelier, b itself included. 1 switches the kernel off. (v4: 3)"""
-    kernel_gamma: float = 0.8
-    """Weight of the u-th bin ahead is gamma^u. (v4: 0.8)"""
-    uniform_ratio: float = 0.1
-    """lambda: share of starts drawn by weight x duration alone; an exact floor of every bin's probability."""
-    half_life_iterations: float = 50.0
-    """PPO iterations after which an episode counts half."""
-
-    def __post_init__(self) -> None:
-        _require(self.bin_s > 0.0, "bin_s", self.bin_s, "> 0 s")
-        _require(self.kernel_size >= 1, "kernel_size", self.kernel_size, ">= 1 (1 switches the kernel off)")
-        _require(0.0 < self.kernel_gamma <= 1.0, "kernel_gamma", self.kernel_gamma, "in (0, 1]")
-        _require(0.0 <= self.uniform_ratio <= 1.0, "uniform_ratio", self.uniform_ratio, "in [0, 1]")
-        _require(self.half_life_iterations > 0.0, "half_life_iterations", self.half_life_iterations, "> 0")
-
-    @property
-    def decay(self) -> float:
-        """Factor of one iteration."""
-        return 0.5 ** (1.0 / self.half_life_iterations)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +59,7 @@ class AdaptiveSampler:
         self.device = generator.device
         self.bins = build_bins(motion_lengths, round(config.bin_s * fps), self.device)
         self.names = list(names) if names is not None else [str(i) for i in range(self.bins.num_motions)]
+        self._lengths = torch.as_tensor(motion_lengths).tolist()
         weight = self._checked(weights, self.bins.num_motions, "motion weights")
         if len(self.names) != self.bins.num_motions:
             raise ConfigError(f"sampler: {len(self.names)} names for {self.bins.num_motions} motions")
@@ -131,8 +81,7 @@ class AdaptiveSampler:
     def sample(self, num: int) -> tuple[Tensor, Tensor]:
         """Motions and start frames, (num,) int64 each; at least one control step remains after each frame."""
         draw = torch.rand(2, num, dtype=torch.float64, device=self.device, generator=self.generator)
-        # First bin whose cumulated probability exceeds the draw: bins of probability 0 are never hit.
-        index = torch.searchsorted(self._cumulated, draw[0], right=True)
+        index = self._table.draw(draw[0])
         first, steps = self.bins.first_frame[index], self.bins.steps[index]
         if self.config.mode is SamplingMode.START and self._override is None:
             return self.bins.motion[index], first
@@ -188,8 +137,7 @@ class AdaptiveSampler:
 
     def _refresh(self) -> None:
         self._probabilities = self._target_probabilities()
-        cumulated = self._probabilities.cumsum(0)
-        self._cumulated = cumulated / cumulated[-1]
+        self._table = AliasTable(self._probabilities)
 
     def _target_probabilities(self) -> Tensor:
         if self._override is not None:
@@ -239,7 +187,8 @@ class AdaptiveSampler:
         """Everything the next sample depends on, the generator's state included."""
         return {
             "names": list(self.names),
-            "bins_per_motion": self.bins.motion_num_bins.cpu(),
+            "lengths": list(self._lengths),
+            "bin_steps": self.bins.bin_steps,
             "iteration": self.iteration,
             "sums": self._sums.clone(),
             "pending": self._pending.clone(),
@@ -280,12 +229,16 @@ class AdaptiveSampler:
                 f"sampler: the checkpoint is of other motions (first difference: {differing[0]}); "
                 "resume with the same motion set, or start the sampler anew"
             )
-        then, now = state["bins_per_motion"].cpu(), self.bins.motion_num_bins.cpu()
-        if not torch.equal(then, now):
-            motion = int((then != now).long().argmax())
+        for name, then, now in zip(self.names, state["lengths"], self._lengths, strict=True):
+            if then != now:
+                raise ConfigError(
+                    f"sampler: {name} had {then} frames in the checkpoint, has {now} now; "
+                    "resume with the same clips, or start the sampler anew"
+                )
+        if state["bin_steps"] != self.bins.bin_steps:
             raise ConfigError(
-                f"sampler: {self.names[motion]} had {int(then[motion])} bins in the checkpoint, "
-                f"has {int(now[motion])} now; use the same clips and bin_s, or start the sampler anew"
+                f"sampler: bins of {state['bin_steps']} control steps in the checkpoint, {self.bins.bin_steps} now; "
+                "resume with the same bin_s, or start the sampler anew"
             )
 
     def _checked(self, values: Tensor | Sequence[float], size: int, what: str) -> Tensor:
@@ -295,8 +248,3 @@ class AdaptiveSampler:
         if not bool(torch.isfinite(tensor).all()) or bool((tensor < 0).any()) or float(tensor.sum()) == 0.0:
             raise ConfigError(f"sampler: {what} must be finite, not negative and not all 0")
         return tensor
-
-
-def _require(holds: bool, field: str, value: float, limit: str) -> None:
-    if not holds:
-        raise ConfigError(f"sampler.{field} = {value}: must be {limit}")

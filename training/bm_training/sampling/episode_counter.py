@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bm_training.sampling.adaptive_sampler import AdaptiveSampler, Attribution
+from bm_training.sampling.adaptive_sampler import AdaptiveSampler
+from bm_training.sampling.config import Attribution
 
 
 class EpisodeCounter:

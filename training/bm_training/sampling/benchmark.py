@@ -1,0 +1,105 @@
+"""What a step of the adaptive sampler costs: the same for 5 motions and for 1000.
+
+Run: python -m bm_training.sampling.benchmark [--device cuda]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from bm_training.sampling.adaptive_sampler import AdaptiveSampler
+from bm_training.sampling.config import AdaptiveSamplerConfig
+from bm_training.sampling.episode_counter import EpisodeCounter
+
+_FPS = 50.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkRow:
+    """Time of one operation for all environments, ms."""
+
+    motions: int
+    bins: int
+    operation: str
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+def benchmark_sampler(
+    *,
+    num_motions: tuple[int, ...] = (5, 46, 1000),
+    num_envs: int = 4096,
+    repeats: int = 200,
+    device: torch.device | str = "cpu",
+) -> list[BenchmarkRow]:
+    """Time `num_envs` draws, starts, steps and failures, and the end of an iteration, on clips of 2-20 s."""
+    rows = []
+    for motions in num_motions:
+        lengths = np.random.default_rng(0).integers(100, 1001, size=motions).tolist()
+        generator = torch.Generator(device).manual_seed(0)
+        sampler = AdaptiveSampler(AdaptiveSamplerConfig(), lengths, [1.0] * motions, _FPS, generator)
+        for operation, function in _operations(sampler, num_envs).items():
+            p50, p99, slowest = _percentiles(function, repeats, sampler.device)
+            row = BenchmarkRow(
+                motions=motions, bins=sampler.bins.num_bins, operation=operation, p50_ms=p50, p99_ms=p99, max_ms=slowest
+            )
+            rows.append(row)
+    return rows
+
+
+def _operations(sampler: AdaptiveSampler, num_envs: int) -> dict[str, Callable[[], object]]:
+    counter = EpisodeCounter(sampler, num_envs)
+    motion_id, frame = sampler.sample(num_envs)
+    env_ids = torch.arange(num_envs, device=sampler.device)
+    failed = torch.arange(num_envs, device=sampler.device) % 100 == 0
+    return {
+        "sample": lambda: sampler.sample(num_envs),
+        "start": lambda: counter.start(env_ids, motion_id, frame),
+        "step": lambda: counter.step(motion_id, frame + 1),
+        "fail": lambda: counter.fail(failed),
+        "end_iteration": sampler.end_iteration,
+    }
+
+
+def _percentiles(function: Callable[[], object], repeats: int, device: torch.device) -> tuple[float, float, float]:
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    for _ in range(10):  # the first calls allocate and, on a GPU, load kernels
+        function()
+    times_ms = np.empty(repeats)
+    for i in range(repeats):
+        wait()
+        begin = time.perf_counter()
+        function()
+        wait()
+        times_ms[i] = 1e3 * (time.perf_counter() - begin)
+    p50, p99 = np.percentile(times_ms, [50, 99])
+    return float(p50), float(p99), float(times_ms.max())
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu", help="torch device, e.g. cuda")
+    parser.add_argument("--num-envs", type=int, default=4096, help="environments that start in one call")
+    args = parser.parse_args()
+    print(
+        f"{args.num_envs} environments, {args.device}, torch {torch.__version__}, {torch.get_num_threads()} thread(s)"
+    )
+    print(f"{'operation':<14}{'motions':>8}{'bins':>8}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
+    rows = benchmark_sampler(num_envs=args.num_envs, device=args.device)
+    for row in sorted(rows, key=lambda row: row.operation):
+        print(f"{row.operation:<14}{row.motions:>8}{row.bins:>8}{row.p50_ms:>9.3f}{row.p99_ms:>9.3f}{row.max_ms:>9.3f}")
+
+
+if __name__ == "__main__":
+    main()

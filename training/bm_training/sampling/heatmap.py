@@ -1,0 +1,69 @@
+"""Heat map of the sampler over training: failure rate and probability of every bin, clip under clip."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from bm_core.errors import ConfigError
+from bm_training.sampling.adaptive_sampler import AdaptiveSampler, SamplerSnapshot
+
+_MAX_LABELS = 40
+_DPI = 100
+
+
+def heatmap_png(sampler: AdaptiveSampler, snapshots: Sequence[SamplerSnapshot]) -> bytes:
+    """PNG file contents, for an HTML page. Raises ConfigError for no snapshots or those of another table."""
+    buffer = io.BytesIO()
+    _draw(sampler, snapshots).print_png(buffer)
+    return buffer.getvalue()
+
+
+def heatmap_image(sampler: AdaptiveSampler, snapshots: Sequence[SamplerSnapshot]) -> np.ndarray:
+    """(H, W, 3) uint8, for `SummaryWriter.add_image(..., dataformats="HWC")`. Raises as `heatmap_png`."""
+    canvas = _draw(sampler, snapshots)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _draw(sampler: AdaptiveSampler, snapshots: Sequence[SamplerSnapshot]) -> FigureCanvasAgg:
+    num_bins = sampler.bins.num_bins
+    if not snapshots or any(len(snapshot.probability) != num_bins for snapshot in snapshots):
+        raise ConfigError(f"heat map: needs at least one snapshot, each of this sampler's {num_bins} bins")
+    iterations = np.array([snapshot.iteration for snapshot in snapshots], dtype=float)
+    rate = np.stack([snapshot.failure_rate for snapshot in snapshots], axis=1)
+    # Probability against plain weight x duration: a bare probability would show mostly which bins are short.
+    base = sampler.base_probabilities.cpu().numpy()[:, None]
+    emphasis = np.stack([snapshot.probability for snapshot in snapshots], axis=1) / np.maximum(base, 1e-12)
+
+    # A figure of its own, not pyplot's: no global state, no display.
+    canvas = FigureCanvasAgg(Figure(figsize=(12.0, 7.0), dpi=_DPI, layout="constrained"))
+    left, right = canvas.figure.subplots(1, 2, sharey=True)
+    _panel(left, iterations, rate, title="failure rate", vmax=1.0)
+    _panel(right, iterations, emphasis, title="probability / (weight x duration)", vmax=max(2.0, float(emphasis.max())))
+    _label_motions(left, sampler)
+    return canvas
+
+
+def _panel(axes: Axes, iterations: np.ndarray, values: np.ndarray, *, title: str, vmax: float) -> None:
+    # Cell borders half-way between snapshots, so that uneven spacing keeps its place on the axis.
+    middle = 0.5 * (iterations[1:] + iterations[:-1])
+    edges = np.concatenate([[iterations[0] - 0.5], middle, [iterations[-1] + 0.5]])
+    mesh = axes.pcolormesh(
+        edges, np.arange(len(values) + 1), values, vmin=0.0, vmax=vmax, cmap="magma", rasterized=True
+    )
+    axes.set(title=title, xlabel="iteration", ylim=(len(values), 0))
+    axes.figure.colorbar(mesh, ax=axes)
+
+
+def _label_motions(axes: Axes, sampler: AdaptiveSampler) -> None:
+    first = sampler.bins.motion_first_bin.cpu().numpy()
+    middle = first + 0.5 * sampler.bins.motion_num_bins.cpu().numpy()
+    shown = np.unique(np.linspace(0, len(first) - 1, min(len(first), _MAX_LABELS)).round().astype(int))
+    axes.set_yticks(middle[shown], [sampler.names[i] for i in shown], fontsize=7)
+    axes.set_ylabel("clips, a row per bin")
