@@ -1,4 +1,4 @@
-"""The alias table draws exactly what it was given: an even grid of 'random' numbers must reproduce the probabilities."""
+"""The alias table draws what it was given: an even grid of 'random' numbers must reproduce the probabilities."""
 
 import pytest
 import torch

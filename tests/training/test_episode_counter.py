@@ -1,10 +1,12 @@
 """From what environments do to failures F and entries N per bin (50 fps, 1 s bins)."""
 
+import multiprocessing
+
 import pytest
 import torch
-import torch.multiprocessing as mp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.multiprocessing.spawn import spawn
 
 from bm_training.sampling import AdaptiveSampler, AdaptiveSamplerConfig, Attribution, EpisodeCounter
 
@@ -194,9 +196,9 @@ def _rank_main(rank, path, results):
 
 
 def test_all_ranks_share_the_counts_of_all_and_draw_different_samples_after_a_resume(tmp_path):
-    with mp.Manager() as manager:
+    with multiprocessing.Manager() as manager:
         results = manager.dict()
-        mp.spawn(_rank_main, args=(str(tmp_path / "rendezvous"), results), nprocs=2)
+        spawn(_rank_main, args=(str(tmp_path / "rendezvous"), results), nprocs=2)
         zero, one = results[0], results[1]
     assert zero[:2] == one[:2] == ([3.0, 1.0], [2.0, 1.0])
     assert zero[2] != one[2]

@@ -99,7 +99,7 @@ def test_function_compiles_without_a_graph_break(name):
 def test_gradient_at_the_identity_is_finite(name):
     quat = torch.tensor([1.0, 0.0, 0.0, 0.0], requires_grad=True)
     getattr(rotations, name)(quat).sum().backward()
-    assert torch.isfinite(quat.grad).all()
+    assert quat.grad is not None and torch.isfinite(quat.grad).all()
 
 
 def test_gradient_of_the_exponential_map_at_zero_is_half_the_identity():

@@ -28,12 +28,14 @@ class AliasTable:
             self._threshold.fill_(1.0)
             return
         # Light bin i is served by the first heavy bin that has something left after the lights before it.
-        before = missing - (1.0 - height[light])
+        before = torch.cat([missing.new_zeros(1), missing[:-1]])
         self._alias[light] = heavy[torch.searchsorted(spare, before, right=True).clamp(max=last)]
-        # Heavy bin j ends with the first light bin that takes the running sum past E_j; rounding may leave none.
+        # Heavy bin j ends with the first light bin that takes the running sum past E_j, or level with it just before.
         ends = torch.searchsorted(missing, spare, right=True)
-        overdrawn = (ends < len(light)) & (torch.arange(last + 1, device=height.device) < last)
-        lacking = missing[ends.clamp(max=len(light) - 1)] - spare
+        is_followed = (ends < len(light)) & (torch.arange(last + 1, device=height.device) < last)
+        ends = ends.clamp(max=len(light) - 1)
+        overdrawn = is_followed & (before[ends] < spare)
+        lacking = missing[ends] - spare
         self._threshold[heavy] = torch.where(overdrawn, (1.0 - lacking).clamp(0.0, 1.0), 1.0)
         self._alias[heavy[:-1]] = heavy[1:]
 
