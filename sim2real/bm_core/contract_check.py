@@ -1,4 +1,4 @@
-"""Whether a contract fits the robot. Each rule refuses with the one line that says what is wrong; the first one wins."""
+"""Whether a contract fits the robot. Each rule refuses with one line that says what is wrong; the first one wins."""
 
 from __future__ import annotations
 

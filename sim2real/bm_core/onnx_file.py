@@ -1,7 +1,7 @@
 """Reads what a bundle needs from an .onnx file without the onnx package: metadata, graph bytes, inputs and outputs.
 
 An .onnx file is one protobuf message. Only its outer fields are walked; the weights are skipped by their lengths, so a
-truncated file is noticed at once. Field numbers: onnx.proto (ModelProto, GraphProto, ValueInfoProto), IR version 3 and up.
+truncated file is noticed at once. Field numbers: onnx.proto, IR version 3 and up.
 """
 
 from __future__ import annotations

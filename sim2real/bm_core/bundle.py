@@ -1,0 +1,151 @@
+"""Policy bundles: one .onnx file that says what it expects and proves that it gets it.
+
+Metadata: the keys of whole_body_tracking's exporter, so that other stacks can run the policy, and `bm.contract`, one
+JSON document: the Contract, graph_sha256, trace_tolerance, golden_trace. Files without it load through the former
+(foreign_bundle.py), with warnings about everything they cannot promise.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bm_core import strict_json
+from bm_core.contract import Contract, contract_from_dict
+from bm_core.contract_check import check_contract
+from bm_core.errors import BundleError
+from bm_core.foreign_bundle import check_wbt_metadata, contract_from_wbt, wbt_metadata
+from bm_core.golden_trace import GoldenTrace, decode_trace, encode_trace
+from bm_core.onnx_file import OnnxFile, Tensor, read_onnx
+from bm_core.trace_check import TraceReport, check_trace
+
+CONTRACT_KEY = "bm.contract"
+PRODUCER = "beyondmimic-g1"
+MAX_OPSET, MAX_IR_VERSION = 20, 9
+"""What onnxruntime 1.17, the oldest supported, can load."""
+
+_EXTRA_KEYS = ("graph_sha256", "trace_tolerance", "golden_trace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A policy file whose contract fits this robot. `prove` it on the session that will run it."""
+
+    path: Path
+    contract: Contract
+    model: OnnxFile
+    trace: GoldenTrace | None
+    """None for foreign bundles."""
+    trace_tolerance: float
+    """Largest |got - expected| / max(1, |expected|), measured at export; 1e-4 for float32."""
+    warnings: tuple[str, ...]
+    """What a foreign bundle lacks; empty for our own."""
+
+    @classmethod
+    def read(cls, path: str | Path) -> Bundle:
+        """Read and check a bundle; needs no onnx package. BundleError says what is wrong with it."""
+        path = Path(path)
+        model = read_onnx(path)
+        if CONTRACT_KEY in model.metadata:
+            bundle = _own(path, model)
+        elif model.producer == PRODUCER:
+            raise BundleError(f"{path}: our own export, but without its {CONTRACT_KEY}; copy or export it again")
+        else:
+            contract, warnings = contract_from_wbt(model, str(path))
+            bundle = cls(
+                path=path, contract=contract, model=model, trace=None, trace_tolerance=1e-4, warnings=tuple(warnings)
+            )
+        check_contract(bundle.contract, str(path))
+        bundle._check_interface()
+        return bundle
+
+    @property
+    def observation_input(self) -> Tensor:
+        """The graph's observation input, (batch, observation_dim) float32."""
+        return self.model.inputs[0]
+
+    @property
+    def action_output(self) -> Tensor:
+        """The graph's action output, (batch, action_dim) float32."""
+        return self.model.outputs[0]
+
+    @property
+    def is_foreign(self) -> bool:
+        """Without a contract of its own: nothing was replayed, treat with care."""
+        return self.trace is None
+
+    def prove(self, run: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> TraceReport:
+        """Replay the golden trace through this program and `run` (observation (O,) -> action (A,), float32).
+
+        BundleError names the first term or joint that differs. A foreign bundle has no trace: its network only has to
+        give finite actions of the right length for a zero observation, and the report says 0 ticks.
+        """
+        return check_trace(self.contract, self.trace, self.trace_tolerance, run, str(self.path))
+
+    def _check_interface(self) -> None:
+        """The graph takes the observation of the contract and returns its action."""
+        taken = {"obs": self.contract.observation_dim}
+        if self.contract.reference == "embedded":
+            taken["time_step"] = 1
+        if len(self.model.inputs) != len(taken):
+            names = ", ".join(tensor.name for tensor in self.model.inputs)
+            raise BundleError(f"{self.path}: graph inputs are {names or 'none'}; {', '.join(taken)} expected")
+        if not self.model.outputs:
+            raise BundleError(f"{self.path}: the graph has no output")
+        for tensor, dim in zip(self.model.inputs, taken.values(), strict=True):
+            self._check_tensor("input", tensor, dim, "the observation terms have")
+        self._check_tensor("output", self.action_output, self.contract.action_dim, "the contract's actions have")
+
+    def _check_tensor(self, side: str, tensor: Tensor, dim: int, whose: str) -> None:
+        shape = tensor.shape
+        label = f"{self.path}: graph {side} '{tensor.name}'"
+        if not tensor.is_float32 or len(shape) != 2 or shape[0] not in (None, 1):
+            raise BundleError(f"{label} must be float32 of shape (1, {dim}); found shape {shape}")
+        if shape[1] != dim:
+            raise BundleError(f"{label} has {shape[1]} numbers, {whose} {dim}")
+
+
+def _own(path: Path, model: OnnxFile) -> Bundle:
+    where = f"{path}: {CONTRACT_KEY}"
+    document = strict_json.parse_object(model.metadata[CONTRACT_KEY], where)
+    facts = {key: value for key, value in document.items() if key not in _EXTRA_KEYS}
+    contract = contract_from_dict(facts, where)
+    check_contract(contract, where)
+    for key in _EXTRA_KEYS:
+        if key not in document:
+            raise BundleError(f"{where}: key '{key}' is missing; export the bundle again")
+    if document["graph_sha256"] != model.graph_sha256:
+        raise BundleError(f"{path}: the graph is not the exported one (sha256 differs); copy or export it again")
+    tolerance = document["trace_tolerance"]
+    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0.0 < tolerance <= 0.1:
+        raise BundleError(f"{where}: trace_tolerance is {tolerance!r}, a number in (0, 0.1] expected")
+    if model.opset > MAX_OPSET or model.ir_version > MAX_IR_VERSION:
+        raise BundleError(
+            f"{path}: opset {model.opset}, IR {model.ir_version}; at most {MAX_OPSET} and {MAX_IR_VERSION} allowed"
+        )
+    check_wbt_metadata(model.metadata, contract, str(path))
+    trace = decode_trace(document["golden_trace"], contract, where)
+    return Bundle(path=path, contract=contract, model=model, trace=trace, trace_tolerance=float(tolerance), warnings=())
+
+
+def bundle_metadata(contract: Contract, graph_sha256: str, trace: GoldenTrace, tolerance: float) -> dict[str, str]:
+    """All metadata of a bundle, in file order; equal policies give equal text.
+
+    `bm.contract` comes first: of a file that lost its tail it is the last thing to go missing.
+    """
+    if not math.isfinite(tolerance) or tolerance <= 0.0:
+        raise BundleError(f"trace_tolerance is {tolerance}, must be positive")
+    document: dict[str, Any] = {
+        **contract.as_dict(),
+        "graph_sha256": graph_sha256,
+        "trace_tolerance": tolerance,
+        "golden_trace": encode_trace(trace),
+    }
+    return {CONTRACT_KEY: json.dumps(document, allow_nan=False), **wbt_metadata(contract)}

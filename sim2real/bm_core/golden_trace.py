@@ -1,0 +1,212 @@
+"""Recorded control steps that travel inside a bundle: raw state and reference, observation, action, motor torque.
+
+Replaying them where the policy will run shows in a second that state becomes the same observation (tier 2), the network
+gives the same action (tier 1) and the action becomes the same torque. All arrays float32; robot and reference in
+canonical joint order, observation, action and torque in the policy's.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bm_core.contract import Contract
+from bm_core.errors import BundleError
+from bm_core.g1 import G1
+from bm_core.observation import ObservationBuilder
+from bm_core.reference import Reference, ReferenceFrame
+from bm_core.state import RobotState
+
+Floats = NDArray[np.float32]
+
+_INDICES = ("first_tick", "first_frame", "frame")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldenTrace:
+    """N control steps in episodes; each episode starts with empty histories and brings its own reference frames (F)."""
+
+    first_tick: NDArray[np.int64]
+    """(E,) tick at which each episode starts."""
+    first_frame: NDArray[np.int64]
+    """(E,) row of the reference arrays at which each episode's own frames start."""
+    frame: NDArray[np.int64]
+    """(N,) the k of each tick, counted from the first frame of its episode."""
+    joint_pos: Floats
+    """(N, 29) rad"""
+    joint_vel: Floats
+    """(N, 29) rad/s"""
+    pelvis_pos_w: Floats
+    """(N, 3) m"""
+    pelvis_quat_w: Floats
+    """(N, 4) wxyz"""
+    pelvis_lin_vel_b: Floats
+    """(N, 3) m/s"""
+    pelvis_gyro_b: Floats
+    """(N, 3) rad/s"""
+    reference_joint_pos: Floats
+    """(F, 29) rad"""
+    reference_joint_vel: Floats
+    """(F, 29) rad/s"""
+    reference_anchor_pos_w: Floats
+    """(F, 3) m, the contract's anchor body"""
+    reference_anchor_quat_w: Floats
+    """(F, 4) wxyz"""
+    reference_anchor_lin_vel_w: Floats
+    """(F, 3) m/s"""
+    last_action: Floats
+    """(N, A)"""
+    observation: Floats
+    """(N, O)"""
+    action: Floats
+    """(N, A)"""
+    torque: Floats
+    """(N, A) N m: stiffness (default + scale action - joint_pos) - damping joint_vel, not limited"""
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> GoldenTrace:
+        """From array-likes by field name; tick and frame numbers become int64, everything else float32."""
+        fields: dict[str, Any] = {
+            name: np.asarray(rows, np.int64 if name in _INDICES else np.float32) for name, rows in arrays.items()
+        }
+        return cls(**fields)
+
+    @property
+    def num_ticks(self) -> int:
+        return len(self.frame)
+
+    def state(self, tick: int) -> RobotState:
+        """The recorded reading of the robot."""
+        nothing = np.zeros(len(G1.joint_names))
+        return RobotState(
+            seq=tick,
+            time=0.0,
+            joint_pos=self.joint_pos[tick].astype(np.float64),
+            joint_vel=self.joint_vel[tick].astype(np.float64),
+            joint_torque=nothing,
+            pelvis_quat_w=self.pelvis_quat_w[tick].astype(np.float64),
+            pelvis_gyro_b=self.pelvis_gyro_b[tick].astype(np.float64),
+            pelvis_acc_b=np.zeros(3),
+            pelvis_pos_w=self.pelvis_pos_w[tick].astype(np.float64),
+            pelvis_lin_vel_b=self.pelvis_lin_vel_b[tick].astype(np.float64),
+        )
+
+    def references(self, anchor_body: str) -> list[Reference]:
+        """One reference for each episode."""
+        ends = [*self.first_frame[1:], len(self.reference_joint_pos)]
+        spans = zip(self.first_frame, ends, strict=True)
+        return [_TraceReference(self, int(start), int(end), G1.body_index[anchor_body]) for start, end in spans]
+
+    def observations(self, contract: Contract) -> Floats:
+        """What this program's ObservationBuilder makes of the recorded states, (N, O)."""
+        builder = ObservationBuilder(contract)
+        references = self.references(contract.anchor_body)
+        episode = np.searchsorted(self.first_tick, np.arange(self.num_ticks), side="right") - 1
+        rows = np.empty((self.num_ticks, contract.observation_dim), dtype=np.float32)
+        for tick in range(self.num_ticks):
+            if tick in self.first_tick:
+                builder.reset()
+            reference = references[episode[tick]]
+            rows[tick] = builder.compute(self.state(tick), reference, int(self.frame[tick]), self.last_action[tick])
+        return rows
+
+    def torques(self, contract: Contract) -> NDArray[np.float64]:
+        """Motor torque of the recorded actions under the contract's gains, (N, A) N m."""
+        return pd_torque(contract, self.action, self.joint_pos, self.joint_vel)
+
+
+def pd_torque(contract: Contract, action: Floats, joint_pos: NDArray, joint_vel: NDArray) -> NDArray[np.float64]:
+    """Torque of the PD law in the policy's joint order; states (..., 29) canonical -> (..., A) N m."""
+    order = [G1.joint_index[name] for name in contract.action.joint_names]
+    scale, default, kp, kd = np.array(
+        [contract.action.scale, contract.action.default_joint_pos, contract.stiffness, contract.damping], np.float64
+    )
+    torque = kp * (default + scale * action - joint_pos[..., order]) - kd * joint_vel[..., order]
+    return np.asarray(torque, dtype=np.float64)
+
+
+class _TraceReference:
+    """An episode's frames. Bodies other than the anchor are NaN: no observation reads them; one that did would show."""
+
+    def __init__(self, trace: GoldenTrace, start: int, end: int, anchor: int) -> None:
+        self._trace, self._start, self._anchor = trace, start, anchor
+        self.num_frames = end - start
+
+    def frame(self, k: int) -> ReferenceFrame:
+        row = self._start + min(max(k, 0), self.num_frames - 1)
+        trace = self._trace
+        return ReferenceFrame(
+            joint_pos=trace.reference_joint_pos[row].astype(np.float64),
+            joint_vel=trace.reference_joint_vel[row].astype(np.float64),
+            body_pos_w=self._only_anchor(trace.reference_anchor_pos_w[row]),
+            body_quat_w=self._only_anchor(trace.reference_anchor_quat_w[row]),
+            body_lin_vel_w=self._only_anchor(trace.reference_anchor_lin_vel_w[row]),
+            body_ang_vel_w=self._only_anchor(np.full(3, np.nan)),
+        )
+
+    def _only_anchor(self, value: NDArray) -> NDArray[np.float64]:
+        rows = np.full((len(G1.body_names), len(value)), np.nan, dtype=np.float64)
+        rows[self._anchor] = value
+        return rows
+
+
+def encode_trace(trace: GoldenTrace) -> dict[str, str]:
+    """{"sha256", "npz"}: the arrays as a base64 npz. Equal traces give equal text."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{field.name: getattr(trace, field.name) for field in dataclasses.fields(trace)})
+    data = buffer.getvalue()
+    return {"sha256": hashlib.sha256(data).hexdigest(), "npz": base64.b64encode(data).decode("ascii")}
+
+
+def decode_trace(document: object, contract: Contract, where: str) -> GoldenTrace:
+    """Read what `encode_trace` wrote. BundleError if it is damaged or its shapes do not fit the contract."""
+    if not isinstance(document, dict) or set(document) != {"sha256", "npz"}:
+        raise BundleError(f"{where}: golden_trace must hold sha256 and npz; export the bundle again")
+    try:
+        data = base64.b64decode(document["npz"], validate=True)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise BundleError(f"{where}: golden_trace is not base64; export the bundle again") from error
+    if hashlib.sha256(data).hexdigest() != document["sha256"]:
+        raise BundleError(f"{where}: golden_trace does not have its sha256; copy or export the bundle again")
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            loaded = {name: arrays[name] for name in arrays.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{where}: golden_trace is no npz archive; export the bundle again") from error
+    return _checked(loaded, contract, f"{where}: golden_trace")
+
+
+def _checked(arrays: dict[str, NDArray], contract: Contract, where: str) -> GoldenTrace:
+    names = [field.name for field in dataclasses.fields(GoldenTrace)]
+    if set(arrays) != set(names):
+        odd = sorted(set(arrays) ^ set(names))
+        raise BundleError(f"{where}: array '{odd[0]}' is {'unknown' if odd[0] in arrays else 'missing'}")
+    ticks, frames, joints = len(arrays["frame"]), len(arrays["reference_joint_pos"]), len(G1.joint_names)
+    widths = {"joint_pos": joints, "joint_vel": joints, "pelvis_pos_w": 3, "pelvis_quat_w": 4, "pelvis_lin_vel_b": 3}
+    widths |= {"pelvis_gyro_b": 3, "last_action": contract.action_dim, "action": contract.action_dim}
+    widths |= {"torque": contract.action_dim, "observation": contract.observation_dim}
+    shapes: dict[str, tuple[int, ...]] = {name: (ticks, width) for name, width in widths.items()}
+    shapes |= {"reference_joint_pos": (frames, joints), "reference_joint_vel": (frames, joints)}
+    shapes |= {"reference_anchor_pos_w": (frames, 3), "reference_anchor_quat_w": (frames, 4)}
+    shapes |= {"reference_anchor_lin_vel_w": (frames, 3), "frame": (ticks,)}
+    shapes |= {"first_tick": (len(arrays["first_tick"]),), "first_frame": (len(arrays["first_tick"]),)}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise BundleError(f"{where}: {name} has shape {arrays[name].shape}, {shape} expected")
+        if not np.all(np.isfinite(arrays[name])):
+            raise BundleError(f"{where}: {name} holds NaN or infinity")
+    for name, length in (("first_tick", ticks), ("first_frame", frames)):
+        starts = arrays[name].astype(np.int64)
+        if not len(starts) or starts[0] != 0 or np.any(np.diff(starts) <= 0) or starts[-1] >= length:
+            raise BundleError(f"{where}: {name} must rise from 0 and stay below {length}")
+    return GoldenTrace.from_arrays(arrays)
