@@ -1,0 +1,98 @@
+"""Every number of the guard table (DESIGN section 3) in one place; `bm check` prints it, the bridge publishes it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from bm_core.errors import ConfigError
+
+TICKS_PER_PERIOD = 10
+"""Writer ticks (2 ms) in a control period (20 ms)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardLimits:
+    """Limits of command guard, task guard and guardian. The same in simulation and on hardware."""
+
+    silent_ticks: int = 30
+    """Writer ticks without a new policy sequence before damping."""
+    silent_wall_s: float = 0.150
+    """The same on the wall clock, s: a writer that is itself late must not stretch the 30 ticks."""
+    stale_state_ticks: int = 25
+    """Writer ticks (50 ms) without a fresh robot state before damping blindly."""
+    frozen_ticks: int = 25
+    """Writer ticks (50 ms) in which readings arrive but the robot's own clock stands still."""
+    refused_ticks: int = 10
+    """Writer ticks from a refused command (NaN, wrong length) to damping: one period."""
+    overrun_counted_s: float = 0.020
+    """A writer tick later than this is counted and published, s."""
+    overrun_fault_s: float = 0.100
+    """A writer tick later than this damps hardware, s. In simulation time slips instead."""
+    guardian_silent_ticks: int = 10
+    """Guardian ticks (2 ms) without a frame of the writer before the guardian takes over."""
+
+    hard_stop_margin: float = 0.05
+    """rad from a joint's end in which torque outwards is removed."""
+    slew_per_period: float = 0.1
+    """rad that a target may move in 20 ms in HANG and on entry."""
+    entry_ticks: int = 50
+    """Writer ticks (0.1 s) after HANG or DAMPING in which the slew limit still holds."""
+
+    joint_speed_factor: float = 1.5
+    """Joint speed limit as a multiple of the motor's no-load speed."""
+    joint_speed_ticks: int = 2
+    """Consecutive readings above it before damping."""
+    gyro_limit: float = 34.9
+    """rad/s; 2000 deg/s, the end of the sensor's range."""
+    acceleration_limit: float = 400.0
+    """m/s^2; landings of the acrobatic clips reach half of it in simulation."""
+    quat_norm_tolerance: float = 0.02
+    """How far the IMU quaternion's length may be from 1."""
+    imu_ticks: int = 2
+    """Consecutive implausible readings before damping."""
+
+    motor_warn_c: float = 75.0
+    """degC"""
+    motor_refuse_arm_c: float = 80.0
+    """degC"""
+    motor_stand_c: float = 85.0
+    """degC"""
+    motor_damping_c: float = 95.0
+    """degC"""
+
+    anchor_pos: float = 0.25
+    """m, height error of the torso against the reference; only with a healthy estimate of the height."""
+    anchor_ori: float = 0.8
+    """Difference of the z components of gravity seen in the torso, robot against reference (unit vectors)."""
+    ee_body_pos: float = 0.25
+    """m, height error of a hand or foot against the reference; relative to the torso without an estimate."""
+    tilt: float = 1.0
+    """rad of the pelvis from upright, where there is no reference."""
+    tilt_periods: int = 10
+    """Control periods (0.2 s) above the tilt limit before damping."""
+
+    heartbeat_s: float = 0.5
+    """s without operator, planner or guidance before BRAKE."""
+
+    damping_legs: float = 8.0
+    """kd of the damping output at legs and waist, N m s/rad; the field's value."""
+    damping_arms: float = 3.0
+    """kd of the damping output at the arms: light links, on which 8 would be stiff at 500 Hz."""
+    exit_damping_s: float = 1.0
+    """s of damping frames before a writer ends."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"guard.{field.name} = {value}: must be a number above 0; default {field.default}")
+        if self.silent_ticks < TICKS_PER_PERIOD:
+            raise ConfigError(
+                f"guard.silent_ticks = {self.silent_ticks}: must be >= {TICKS_PER_PERIOD}, a policy period; default 30"
+            )
+
+    @property
+    def slew_per_tick(self) -> float:
+        """rad that a target may move in one writer tick."""
+        return self.slew_per_period / TICKS_PER_PERIOD
