@@ -5,10 +5,10 @@ World frame, link origins; quaternions wxyz. MuJoCo is the oracle in the tests.
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
