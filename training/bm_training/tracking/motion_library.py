@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bm_core.errors import ClipError, ConfigError
-from bm_core.g1 import ANCHOR_BODY, CONTROL_DT, ROOT_BODY, TARGET_BODIES
+from bm_core.g1 import ANCHOR_BODY, ROOT_BODY, TARGET_BODIES
 
 if TYPE_CHECKING:
     from bm_core.motion import MotionClip
@@ -72,7 +72,7 @@ class MotionLibrary:
         self.anchor_index = self._index(ANCHOR_BODY)
         self.root_index = self._index(ROOT_BODY)
         self.names = [clip.name for clip in clips]
-        self.fps = 1.0 / CONTROL_DT
+        self.fps = clips[0].fps
         self.motion_length = torch.tensor([clip.num_frames for clip in clips], device=self.device)
         self.motion_start = self.motion_length.cumsum(0) - self.motion_length
         self.motion_weight = torch.as_tensor(
@@ -132,10 +132,6 @@ class MotionLibrary:
 
     def _rows(self, clip: MotionClip) -> np.ndarray:
         """(T, 58 + 13 B) float32: all of a frame side by side, so that a step needs one gather."""
-        if abs(clip.fps - self.fps) > 1e-6:
-            raise ClipError(
-                f"{clip.name}: {clip.fps} fps, training needs {self.fps:g}; convert it with `bm motion convert`"
-            )
         missing = [name for name in self.body_names if name not in clip.body_names]
         if missing:
             raise ClipError(f"{clip.name}: no body {missing[0]}; bodies: {', '.join(clip.body_names)}")
