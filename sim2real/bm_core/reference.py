@@ -96,14 +96,15 @@ class MotionReference:
         """Move the whole reference so that the torso of `frame` stands over the robot's torso, facing its way.
 
         Only x, y and yaw change: the floor stays the floor. `anchor_pos_w` (3,) m and `anchor_quat_w` (4,) are the
-        robot's torso_link. The yaw is that of R_robot R_ref^T, so `retarget_bodies` turns by nothing at this frame,
-        also for a torso that lies flat, where the difference of two headings would be noise.
+        robot's torso_link. The yaw is the one after which `retarget_bodies` turns by nothing at this frame; for a torso
+        that lies flat the difference of two headings would be noise.
         """
         k = self._clamp(frame)
         pos, quat = self._body_pos[k, _ANCHOR], self._body_quat[k, _ANCHOR]
-        yaw = float(yaw_from_quat(quat_multiply(np.asarray(anchor_quat_w), quat_conjugate(quat))))
-        turned = matrix_from_quat(quat_from_yaw(yaw)) @ pos
-        shift = np.asarray(anchor_pos_w, dtype=np.float64) - turned
+        # Zero heading of Q Rz(-yaw), Q = R_robot R_ref^T: its x axis has no y, so Q10 cos(yaw) = Q11 sin(yaw).
+        relative = matrix_from_quat(quat_multiply(np.asarray(anchor_quat_w), quat_conjugate(quat)))
+        yaw = float(np.arctan2(relative[1, 0], relative[1, 1]))
+        shift = np.asarray(anchor_pos_w, dtype=np.float64) - matrix_from_quat(quat_from_yaw(yaw)) @ pos
         shift[2] = 0.0
         self._set_transform(yaw, shift)
 
