@@ -11,6 +11,7 @@ Source of the formats: reference sheet 1.2. Own clips (schema 1) are read in mot
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,9 @@ def _read_csv(path: Path, fps: float | None, quat: str | None) -> RawMotion:
 
 def _csv_table(path: Path) -> Array:
     try:
-        table = np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8", comments=None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # "no data" becomes our own error below
+            table = np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig", comments=None)
     except (ValueError, UnicodeDecodeError) as error:
         _raise_for_bad_line(path)
         raise ClipError(f"{path.name}: not a table of numbers: {' '.join(str(error).split())}") from error
@@ -158,7 +161,7 @@ def _csv_table(path: Path) -> Array:
 
 def _raise_for_bad_line(path: Path) -> None:
     """Find what the fast reader stumbled over, and name its line and column."""
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
         if not line.strip():
             continue
         cells = line.split(",")

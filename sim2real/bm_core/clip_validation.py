@@ -49,7 +49,7 @@ def check_fps(label: str, fps: float) -> None:
 
 def _check_shapes(label: str, root_pos: Array, root_quat: Array, joint_pos: Array) -> None:
     frames = len(joint_pos) if joint_pos.ndim else 0
-    expected = {"root_pos": (root_pos, 3), "root_quat": (root_quat, 4), "joint_pos": (joint_pos, len(G1.joints))}
+    expected = {"joint_pos": (joint_pos, len(G1.joints)), "root_pos": (root_pos, 3), "root_quat": (root_quat, 4)}
     for name, (values, width) in expected.items():
         if values.shape != (frames, width):
             raise ClipError(
