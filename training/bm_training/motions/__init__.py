@@ -1,0 +1,1 @@
+"""Motions: reading, checking, retargeting, generating."""
