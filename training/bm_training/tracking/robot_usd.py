@@ -79,21 +79,10 @@ def _ground_stage() -> Any:
 
 def _robot_stage(mjcf: Path) -> Any:
     import mujoco
-    from pxr import UsdGeom, UsdPhysics
+    from pxr import UsdGeom
 
     model = mujoco.MjModel.from_xml_path(str(mjcf))
-    stage, root = _new_stage("robot")
-    UsdPhysics.ArticulationRootAPI.Apply(root)
-    _attributes(
-        root,
-        ["PhysxArticulationAPI", "NewtonArticulationRootAPI"],
-        {
-            "physxArticulation:enabledSelfCollisions": True,
-            "physxArticulation:solverPositionIterationCount": 8,
-            "physxArticulation:solverVelocityIterationCount": 4,
-            "newton:selfCollisionEnabled": True,
-        },
-    )
+    stage, _ = _new_stage("robot")
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     UsdGeom.Scope.Define(stage, "/robot/joints")
@@ -103,9 +92,28 @@ def _robot_stage(mjcf: Path) -> Any:
         shapes += _add_shapes(stage, model, body)
         if model.body(body).parentid[0] > 0:
             _add_joint(stage, model, body)
+        else:
+            _make_root(stage.GetPrimAtPath(_link_path(model, body)))
     _bind_material(stage, "/robot/material", shapes)
     _exclude_contacts(stage, model)
     return stage
+
+
+def _make_root(link: Any) -> None:
+    """On the pelvis, not on the robot prim: there PhysX takes the link in the middle of the tree for the root."""
+    from pxr import UsdPhysics
+
+    UsdPhysics.ArticulationRootAPI.Apply(link)
+    _attributes(
+        link,
+        ["PhysxArticulationAPI", "NewtonArticulationRootAPI"],
+        {
+            "physxArticulation:enabledSelfCollisions": True,
+            "physxArticulation:solverPositionIterationCount": 8,
+            "physxArticulation:solverVelocityIterationCount": 4,
+            "newton:selfCollisionEnabled": True,
+        },
+    )
 
 
 def _link_path(model: mujoco.MjModel, body: int) -> str:

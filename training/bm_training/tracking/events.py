@@ -1,0 +1,61 @@
+"""Randomisation of robots and pushes. Ranges: beyondmimic 1.8; each robot draws once, at start-up, except pushes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from isaaclab.envs import mdp
+from isaaclab.managers import EventTermCfg, ManagerTermBase, SceneEntityCfg
+from torch import Tensor
+
+from bm_training.tracking.command import motion_command
+
+if TYPE_CHECKING:
+    from isaaclab.envs import ManagerBasedRLEnv
+
+
+def push(env: ManagerBasedRLEnv, env_ids: Tensor, half_ranges: tuple[float, ...]) -> None:
+    """Add a uniform velocity to the pelvis: m/s (x, y, z), rad/s (roll, pitch, yaw), world axes."""
+    scale = torch.tensor(half_ranges, device=env.device)
+    kick = (2.0 * torch.rand(len(env_ids), len(half_ranges), device=env.device) - 1.0) * scale
+    motion_command(env).robot.add_root_velocity(env_ids, kick)
+
+
+class RandomFriction(ManagerTermBase):
+    """One friction coefficient per robot.
+
+    Isaac Lab's own term draws one per shape on Newton: fourteen sole capsules average out, and every robot would stand
+    on nearly the same friction. On PhysX (static and dynamic friction, material buckets) its term is used as it is.
+    """
+
+    def __init__(self, cfg: EventTermCfg, env: ManagerBasedRLEnv) -> None:
+        super().__init__(cfg, env)
+        self._asset = env.scene[cfg.params["asset_cfg"].name]
+        is_newton = type(env.cfg.sim.physics).__name__ == "NewtonCfg"
+        self._per_shape = None if is_newton else mdp.randomize_rigid_body_material(cfg, env)
+
+    def __call__(
+        self,
+        env: ManagerBasedRLEnv,
+        env_ids: Tensor | None,
+        asset_cfg: SceneEntityCfg,
+        static_friction_range: tuple[float, float],
+        dynamic_friction_range: tuple[float, float],
+        restitution_range: tuple[float, float],
+        num_buckets: int,
+    ) -> None:
+        """Newton has one coefficient, drawn from the static range, and no restitution."""
+        if self._per_shape is not None:
+            self._per_shape(
+                env, env_ids, static_friction_range, dynamic_friction_range, restitution_range, num_buckets, asset_cfg
+            )
+            return
+        import warp as wp
+        from newton import ModelFlags
+
+        manager = env.sim.physics_manager
+        friction = wp.to_torch(self._asset.root_view.get_attribute("shape_material_mu", manager.get_model())[:, 0])
+        low, high = static_friction_range
+        friction[:] = low + (high - low) * torch.rand(friction.shape[0], 1, device=friction.device)
+        manager.add_model_change(ModelFlags.SHAPE_PROPERTIES)
