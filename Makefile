@@ -1,0 +1,54 @@
+# Each target sets up the environment it needs and does nothing twice. Another interpreter: make demo PYTHON=python3.12
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+PYTHON ?=
+export PYTHON
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all test-fast lint bench install install-train install-peers locks clean
+
+help:                ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+demo: install        ## play the shipped policy on the shipped clips; report in reports/demo
+	.venv/bin/bm demo --report reports/demo
+
+test:                ## all tests: runtime on this Python, training on a Python 3.12 if there is one
+	@tools/test
+
+test-all:            ## as test, and the runtime on every Python 3.10-3.13 that is found
+	@tools/test --all-pythons
+
+test-fast: install   ## unit tests of the runtime, under a minute
+	.venv/bin/python -m pytest -q -n 2 -m 'not slow' tests --ignore=tests/training --ignore=tests/export --ignore=tests/sim
+
+lint: install        ## ruff and pyright
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/pyright
+	@if [ -x .venv-train/bin/pyright ]; then .venv-train/bin/pyright training export; \
+	else echo "training and export were checked without torch's types (make install-train)"; fi
+
+bench: install       ## timings of the runtime on this machine; JSON in reports/bench.json
+	.venv/bin/bm bench --json reports/bench.json
+
+install:             ## .venv: runtime, simulation, viewer, robot SDK, test tools
+	@interpreter=$$(tools/find-python .venv 3.13 3.12 3.11 3.10) || \
+		{ echo "error: no Python 3.10-3.13 found; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 2; }; \
+	tools/install .venv "locks/runtime-$$($$interpreter -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt" $$interpreter
+
+install-train:       ## .venv-train: Isaac Lab 3.0, torch (8 GB; Python 3.12, Linux on x86-64)
+	@interpreter=$$(PYTHON= tools/find-python .venv-train 3.12) || \
+		{ echo "error: Isaac Lab 3.0 needs Python 3.12 and none was found; remedy: uv python install 3.12" >&2; exit 2; }; \
+	tools/install .venv-train locks/train-3.12.txt $$interpreter
+
+install-peers:       ## .venv-peers: mjlab, for comparisons (8 GB; Python 3.12, Linux on x86-64)
+	@interpreter=$$(PYTHON= tools/find-python .venv-peers 3.12) || \
+		{ echo "error: mjlab 1.6.0 is locked for Python 3.12 and none was found; remedy: uv python install 3.12" >&2; exit 2; }; \
+	tools/install .venv-peers locks/peers-3.12.txt $$interpreter
+
+locks:               ## write the lock files anew (needs uv)
+	locks/update
+
+clean:               ## remove the environments, reports and caches
+	rm -rf .venv .venv-train .venv-peers .venv-3.* reports build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
