@@ -31,6 +31,9 @@ PRODUCER = "beyondmimic-g1"
 MAX_OPSET, MAX_IR_VERSION = 20, 9
 """What onnxruntime 1.17, the oldest supported, can load."""
 
+DEFAULT_TOLERANCE = 1e-4
+"""trace_tolerance of float32 networks."""
+
 _EXTRA_KEYS = ("graph_sha256", "trace_tolerance", "golden_trace")
 
 
@@ -54,17 +57,20 @@ class Bundle:
         path = Path(path)
         model = read_onnx(path)
         if CONTRACT_KEY in model.metadata:
-            bundle = _own(path, model)
-        elif model.producer == PRODUCER:
+            return _own(path, model)
+        if model.producer == PRODUCER:
             raise BundleError(f"{path}: our own export, but without its {CONTRACT_KEY}; copy or export it again")
-        else:
-            contract, warnings = contract_from_wbt(model, str(path))
-            bundle = cls(
-                path=path, contract=contract, model=model, trace=None, trace_tolerance=1e-4, warnings=tuple(warnings)
-            )
-        check_contract(bundle.contract, str(path))
-        bundle._check_interface()
-        return bundle
+        contract, warnings = contract_from_wbt(model, str(path))
+        check_contract(contract, str(path))
+        _check_interface(path, contract, model)
+        return cls(
+            path=path,
+            contract=contract,
+            model=model,
+            trace=None,
+            trace_tolerance=DEFAULT_TOLERANCE,
+            warnings=tuple(warnings),
+        )
 
     @property
     def observation_input(self) -> Tensor:
@@ -89,28 +95,6 @@ class Bundle:
         """
         return check_trace(self.contract, self.trace, self.trace_tolerance, run, str(self.path))
 
-    def _check_interface(self) -> None:
-        """The graph takes the observation of the contract and returns its action."""
-        taken = {"obs": self.contract.observation_dim}
-        if self.contract.reference == "embedded":
-            taken["time_step"] = 1
-        if len(self.model.inputs) != len(taken):
-            names = ", ".join(tensor.name for tensor in self.model.inputs)
-            raise BundleError(f"{self.path}: graph inputs are {names or 'none'}; {', '.join(taken)} expected")
-        if not self.model.outputs:
-            raise BundleError(f"{self.path}: the graph has no output")
-        for tensor, dim in zip(self.model.inputs, taken.values(), strict=True):
-            self._check_tensor("input", tensor, dim, "the observation terms have")
-        self._check_tensor("output", self.action_output, self.contract.action_dim, "the contract's actions have")
-
-    def _check_tensor(self, side: str, tensor: Tensor, dim: int, whose: str) -> None:
-        shape = tensor.shape
-        label = f"{self.path}: graph {side} '{tensor.name}'"
-        if not tensor.is_float32 or len(shape) != 2 or shape[0] not in (None, 1):
-            raise BundleError(f"{label} must be float32 of shape (1, {dim}); found shape {shape}")
-        if shape[1] != dim:
-            raise BundleError(f"{label} has {shape[1]} numbers, {whose} {dim}")
-
 
 def _own(path: Path, model: OnnxFile) -> Bundle:
     where = f"{path}: {CONTRACT_KEY}"
@@ -131,8 +115,31 @@ def _own(path: Path, model: OnnxFile) -> Bundle:
             f"{path}: opset {model.opset}, IR {model.ir_version}; at most {MAX_OPSET} and {MAX_IR_VERSION} allowed"
         )
     check_wbt_metadata(model.metadata, contract, str(path))
+    _check_interface(path, contract, model)
     trace = decode_trace(document["golden_trace"], contract, where)
     return Bundle(path=path, contract=contract, model=model, trace=trace, trace_tolerance=float(tolerance), warnings=())
+
+
+def _check_interface(path: Path, contract: Contract, model: OnnxFile) -> None:
+    """The graph takes the observation of the contract and returns its action."""
+    taken = {"obs": contract.observation_dim} | ({"time_step": 1} if contract.reference == "embedded" else {})
+    if len(model.inputs) != len(taken):
+        names = ", ".join(tensor.name for tensor in model.inputs)
+        raise BundleError(f"{path}: graph inputs are {names or 'none'}; {', '.join(taken)} expected")
+    if not model.outputs:
+        raise BundleError(f"{path}: the graph has no output")
+    for tensor, dim in zip(model.inputs, taken.values(), strict=True):
+        _check_tensor(f"{path}: graph input '{tensor.name}'", tensor, dim, "the observation terms have")
+    output = model.outputs[0]
+    _check_tensor(f"{path}: graph output '{output.name}'", output, contract.action_dim, "the contract's actions have")
+
+
+def _check_tensor(label: str, tensor: Tensor, dim: int, whose: str) -> None:
+    shape = tensor.shape
+    if not tensor.is_float32 or len(shape) != 2 or shape[0] not in (None, 1):
+        raise BundleError(f"{label} must be float32 of shape (1, {dim}); found shape {shape}")
+    if shape[1] != dim:
+        raise BundleError(f"{label} has {shape[1]} numbers, {whose} {dim}")
 
 
 def bundle_metadata(contract: Contract, graph_sha256: str, trace: GoldenTrace, tolerance: float) -> dict[str, str]:
