@@ -252,6 +252,7 @@ def _terminations() -> dict[str, TerminationTermCfg]:
         "clip_end": TerminationTermCfg(func=terminations.clip_end, time_out=True),
         "anchor_pos": TerminationTermCfg(func=terminations.anchor_pos, params={"threshold": 0.25}),
         "anchor_ori": TerminationTermCfg(func=terminations.anchor_ori, params={"threshold": 0.8}),
+        "not_finite": TerminationTermCfg(func=terminations.not_finite),
         "ee_body_pos": TerminationTermCfg(func=terminations.ee_body_pos, params={"threshold": 0.25}),
     }
 
@@ -270,6 +271,7 @@ def _events() -> dict[str, EventTermCfg]:
                 "dynamic_friction_range": (0.3, 1.2),
                 "restitution_range": (0.0, 0.5),
                 "num_buckets": 64,
+                "make_consistent": True,
             },
         ),
         "torso_com": EventTermCfg(

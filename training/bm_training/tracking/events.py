@@ -44,12 +44,12 @@ class RandomFriction(ManagerTermBase):
         dynamic_friction_range: tuple[float, float],
         restitution_range: tuple[float, float],
         num_buckets: int,
+        make_consistent: bool = True,
     ) -> None:
         """Newton has one coefficient, drawn from the static range, and no restitution."""
         if self._per_shape is not None:
-            self._per_shape(
-                env, env_ids, static_friction_range, dynamic_friction_range, restitution_range, num_buckets, asset_cfg
-            )
+            friction = static_friction_range, dynamic_friction_range
+            self._per_shape(env, env_ids, *friction, restitution_range, num_buckets, asset_cfg, make_consistent)
             return
         import warp as wp
         from newton import ModelFlags

@@ -37,3 +37,10 @@ def ee_body_pos(env: ManagerBasedRLEnv, threshold: float) -> Tensor:
     """An ankle or wrist too high or too low, m."""
     motion = motion_command(env)
     return (motion.errors.height[:, motion.end_effectors].abs() > threshold).any(-1)
+
+
+def not_finite(env: ManagerBasedRLEnv) -> Tensor:
+    """The simulation of this environment has diverged: comparisons with NaN are false, so nothing else would end it."""
+    motion = motion_command(env)
+    errors = motion.errors
+    return ~(errors.body_pos_sq + errors.body_lin_vel_sq).sum(-1).add(motion.robot.joint_vel.sum(-1)).isfinite()

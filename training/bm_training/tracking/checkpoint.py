@@ -1,0 +1,93 @@
+"""Checkpoints: whole files or none, the last few and the best, everything that a resumed run needs."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bm_core.atomic_file import replacing
+from bm_core.errors import ConfigError
+
+FORMAT = 1
+_FOLDER = "checkpoints"
+_BEST = "best.pt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFolder:
+    """The checkpoints of one run."""
+
+    run_dir: Path
+    keep_last: int = 3
+    """Older ones are removed; the best one is kept besides."""
+
+    @property
+    def folder(self) -> Path:
+        return self.run_dir / _FOLDER
+
+    def save(self, state: dict[str, Any], iteration: int) -> Path:
+        """Write model_NNNNNN.pt and remove what is too old."""
+        path = self.folder / f"model_{iteration:06d}.pt"
+        _write(state, path)
+        for old in self.numbered()[: -self.keep_last]:
+            old.unlink()
+        return path
+
+    def save_best(self, state: dict[str, Any]) -> None:
+        """Replace best.pt."""
+        _write(state, self.folder / _BEST)
+
+    def numbered(self) -> list[Path]:
+        """model_*.pt, oldest first."""
+        return sorted(self.folder.glob("model_*.pt"))
+
+
+def find_checkpoint(run_or_file: Path) -> Path:
+    """The file itself, or the newest checkpoint of a run's folder. ConfigError if there is none."""
+    if run_or_file.is_file():
+        return run_or_file
+    found = CheckpointFolder(run_dir=run_or_file).numbered()
+    if not found:
+        raise ConfigError(f"{run_or_file}: neither a checkpoint nor a run with {_FOLDER}/model_*.pt in it")
+    return found[-1]
+
+
+def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
+    """What `save` wrote. ConfigError for something else."""
+    try:
+        # The file holds optimiser and generator states beside tensors: only ever load your own runs.
+        state = torch.load(path, map_location=device, weights_only=False)
+    except Exception as error:  # torch raises whatever the damaged pickle makes of itself
+        raise ConfigError(f"{path.name}: not a readable checkpoint ({type(error).__name__})") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise ConfigError(f"{path.name}: not a checkpoint of this program (format {FORMAT} expected)")
+    return state
+
+
+def random_states() -> dict[str, Any]:
+    """Of Python, NumPy, torch and the current CUDA device."""
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def set_random_states(states: dict[str, Any]) -> None:
+    """Continue where `random_states` was taken; a device's state is skipped on another kind of device."""
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])
+    torch.set_rng_state(states["torch"].cpu())
+    if states["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"].cpu())
+
+
+def _write(state: dict[str, Any], path: Path) -> None:
+    with replacing(path) as partial:
+        torch.save(state, partial)

@@ -1,0 +1,256 @@
+"""`bm train tracking`: build the environment, train, save. Also `python -m bm_training.tracking.train` with equal options."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from bm_training.tracking.distributed import Ranks
+    from bm_training.tracking.env_cfg import TaskConfig
+    from bm_training.tracking.motion_set import MotionSet
+    from bm_training.tracking.runner import Runner
+
+_LOG = logging.getLogger(__name__)
+_REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTracking:
+    """Train a motion tracker in Isaac Lab. Exit 0 trained (also when stopped by time or signal), 2 could not run."""
+
+    run_dir: Path
+    """Folder of the run: checkpoints/, contract.json, TensorBoard events, log.jsonl."""
+    motion_set: str | None = None
+    """Name of a shipped motion set, or a .yaml file."""
+    motions: str | None = None
+    """Instead of a set: clips, folders and patterns, separated by commas."""
+    motion_root: Path | None = None
+    """Folder that the set's paths, or --motions, are relative to. Default: the shipped motions."""
+    backend: Literal["newton", "ovphysx", "physx"] = "newton"
+    """Physics: newton is faster on a GPU, ovphysx on a CPU; physx runs inside Isaac Sim."""
+    device: str | None = None
+    """cuda:0, cpu, ...; default: a GPU where there is one."""
+    num_envs: int = 4096
+    """Robots, per process."""
+    num_steps_per_env: int = 24
+    """Control steps of a rollout."""
+    num_mini_batches: int = 4
+    """Of each of the 5 epochs."""
+    hidden_dims: tuple[int, ...] = (1024, 512, 256)
+    """Layers of actor and critic."""
+    max_iterations: int = 30_000
+    """PPO iterations in all, those before a resume included."""
+    max_minutes: float | None = None
+    """Stop after this time, counted from the start of the command, and save."""
+    seed: int = 0
+    state_estimation: bool = False
+    """Let the policy see anchor position and base linear velocity, which need an estimate of the base."""
+    reference_window: str = "none"
+    """Future frames in the policy's observation, such as 4,8,16 (control steps ahead), or none."""
+    max_delay_ms: float = 20.0
+    """Commands reach the motors 0..this late, drawn per episode, in steps of 5 ms."""
+    sampling: Literal["adaptive", "uniform", "start"] = "adaptive"
+    """Where episodes start."""
+    resume: Path | None = None
+    """Run or checkpoint to continue exactly: networks, optimiser, sampler, random states."""
+    init_from: Path | None = None
+    """Run or checkpoint whose networks to begin with; its observation may be another."""
+    save_interval: int = 200
+    """Iterations between checkpoints."""
+    keep_last: int = 3
+    """Checkpoints kept, besides the best."""
+    json: Path | None = None
+    """Also write a summary as one JSON document."""
+
+    def __call__(self) -> int:
+        started = time.monotonic()
+        # Isaac Lab greets on stdout, a page per manager; what is wanted is one line an iteration.
+        from bm_core.errors import ConfigError
+
+        if (self.motion_set is None) == (self.motions is None):
+            raise ConfigError("give either --motion-set or --motions")
+        if self.resume is not None and self.init_from is not None:
+            raise ConfigError("--resume continues a run, --init-from begins another: give one of them")
+        motions = self._motions()
+        from bm_training.tracking.distributed import join
+
+        ranks = join(self.device)
+        try:
+            values = self._train(motions, ranks, started)
+        finally:
+            ranks.close()
+        if self.json is not None and ranks.is_first:
+            self._write_summary(self.json, values)
+        return 0
+
+    # -- parts
+
+    def _motions(self) -> MotionSet:
+        from bm_training.tracking.motion_set import motion_set_of_paths, read_motion_set
+
+        if self.motion_set is not None:
+            return read_motion_set(self.motion_set, self.motion_root)
+        return motion_set_of_paths(str(self.motions).split(","), self.motion_root)
+
+    def _task(self, motions: MotionSet, ranks: Ranks) -> TaskConfig:
+        from bm_core.errors import ConfigError
+        from bm_training.sampling import AdaptiveSamplerConfig, SamplingMode
+        from bm_training.tracking.env_cfg import PHYSICS_DT, Backend, TaskConfig
+
+        try:
+            window = () if self.reference_window == "none" else tuple(map(int, self.reference_window.split(",")))
+        except ValueError as error:
+            raise ConfigError(f"--reference-window {self.reference_window}: frames such as 4,8,16, or none") from error
+        return TaskConfig(
+            load_motions=motions.on_device,
+            num_envs=self.num_envs,
+            backend=Backend(self.backend),
+            device=ranks.device,
+            seed=self.seed + 1000 * ranks.rank,
+            state_estimation=self.state_estimation,
+            reference_window=window,
+            max_delay_steps=round(self.max_delay_ms / (1000.0 * PHYSICS_DT)),
+            sampler=AdaptiveSamplerConfig(mode=SamplingMode(self.sampling)),
+        )
+
+    def _train(self, motions: MotionSet, ranks: Ranks, started: float) -> dict[str, float]:
+        from isaaclab.app import launch_simulation
+        from isaaclab.envs import ManagerBasedRLEnv
+
+        from bm_training.tracking.env_cfg import tracking_env_cfg
+        from bm_training.tracking.ppo_cfg import PpoConfig
+        from bm_training.tracking.runner import Runner, RunnerConfig
+
+        task = self._task(motions, ranks)
+        ppo = PpoConfig(
+            hidden_dims=self.hidden_dims,
+            num_steps_per_env=self.num_steps_per_env,
+            num_mini_batches=self.num_mini_batches,
+        )
+        deadline = None if self.max_minutes is None else started + 60.0 * self.max_minutes
+        config = RunnerConfig(
+            run_dir=self.run_dir,
+            max_iterations=self.max_iterations,
+            save_interval=self.save_interval,
+            keep_last=self.keep_last,
+            deadline=deadline,
+        )
+        env_cfg = tracking_env_cfg(task)
+        # An argument called `physics` here would silently replace the physics config (isaaclab 3.0.0): pass none.
+        with launch_simulation(env_cfg, None):
+            env = ManagerBasedRLEnv(env_cfg)
+            try:
+                runner = Runner(env, ppo, config, ranks, _report, self._provenance(motions))
+                self._load(runner, ranks)
+                if ranks.is_first:
+                    self._write_contract(task, motions, runner)
+                with _stopped_by_signals(runner.stop):
+                    values = runner.learn()
+                if ranks.is_first:
+                    self._write_contract(task, motions, runner)
+                return values
+            finally:
+                env.close()
+
+    def _load(self, runner: Runner, ranks: Ranks) -> None:
+        from bm_training.tracking.checkpoint import find_checkpoint, load_checkpoint
+
+        if self.resume is not None:
+            path = find_checkpoint(self.resume)
+            runner.resume(load_checkpoint(path, ranks.device))
+            _report(f"resumed {path} at iteration {runner.iteration}")
+        elif self.init_from is not None:
+            path = find_checkpoint(self.init_from)
+            new = runner.warm_start(load_checkpoint(path, ranks.device))
+            _report(f"networks of {path}; new observation blocks: {new}")
+
+    def _provenance(self, motions: MotionSet) -> dict[str, Any]:
+        options = {name: str(value) for name, value in dataclasses.asdict(self).items()}
+        return {
+            "commit": _commit(),
+            "motion_set": motions.name,
+            "motion_set_sha256": motions.sha256,
+            "options": options,
+        }
+
+    def _write_contract(self, task: TaskConfig, motions: MotionSet, runner: Runner) -> None:
+        from bm_core.atomic_file import atomic_write_text
+        from bm_core.contract import Training, g1_contract
+
+        training = Training(
+            commit=_commit(),
+            motion_set=motions.name,
+            motion_set_sha256=motions.sha256,
+            steps=runner.steps,
+            run=self.run_dir.name,
+        )
+        atomic_write_text(self.run_dir / "checkpoints" / "contract.json", g1_contract(task.terms, training).to_json())
+
+    def _write_summary(self, path: Path, values: dict[str, float]) -> None:
+        from bm_sim2real.result_json import write_result
+
+        summary = {
+            "steps": int(values.get("time/steps", 0)),
+            "steps_per_second": values.get("time/steps_per_second", 0.0),
+            "iterations": int(values.get("time/iteration", 0)),
+        }
+        write_result(path, command="train tracking", rows=[values], summary=summary, passed=True)
+
+
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], None]):
+    """SIGTERM and the first Ctrl-C save and end; the second Ctrl-C interrupts at once."""
+
+    def handle(number: int, _frame: Any) -> None:
+        stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _report(f"{signal.Signals(number).name}: saving after this iteration")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _commit() -> str:
+    """Of this repository; empty text outside a checkout."""
+    try:
+        command = ["git", "-C", str(_REPOSITORY), "rev-parse", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _report(line: str) -> None:
+    """Progress goes to stderr: stdout belongs to results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Where the package is not installed: PYTHONPATH=sim2real:training:export python -m bm_training.tracking.train ..."""
+    import tyro
+
+    from bm_core.errors import BmError
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        return tyro.cli(TrainTracking, prog="bm train tracking")()
+    except BmError as error:
+        _report(f"error: {error}")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
