@@ -81,10 +81,13 @@ class CommandPath:
 
 
 def clamp_commands(commands: Array, config: GaitConfig) -> Array:
-    """Commands within the gait's speeds, (T, 3). ConfigError unless finite and of that shape."""
+    """Commands (T, 3) scaled into the ellipsoid of the gait's speeds: outside it the ankles run out of range.
+
+    ConfigError unless finite and of that shape.
+    """
     commands = np.asarray(commands, dtype=np.float64)
     if commands.ndim != 2 or commands.shape[1] != 3 or not len(commands) or not np.isfinite(commands).all():
         raise ConfigError(f"commands: shape {commands.shape}; finite (T, 3) of vx, vy, wz expected")
-    upper = np.array(config.max_speed)
-    lower = np.array([-config.max_backward, *-upper[1:]])
-    return np.clip(commands, lower, upper)
+    limit = np.tile(config.max_speed, (len(commands), 1))
+    limit[commands[:, 0] < 0.0, 0] = config.max_backward
+    return commands / np.maximum(1.0, np.linalg.norm(commands / limit, axis=1, keepdims=True))

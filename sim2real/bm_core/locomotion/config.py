@@ -17,13 +17,13 @@ GRAVITY = 9.81
 class GaitConfig:
     """How the robot walks. Frames are of 20 ms."""
 
-    swing_frames: int = 17
+    swing_frames: int = 18
     """Single support of a slow step."""
     double_support_frames: int = 4
     """Double support of a slow step."""
     fast_saving: int = 1
     """Frames by which each of the two is shorter at full forward speed."""
-    side_saving: int = 2
+    side_saving: int = 3
     """Frames by which the swing is shorter still in a full-speed sidestep: the ankle roll range limits its width."""
     shift_frames: int = 22
     """Weight shift from standing before the first foot lifts."""
@@ -36,9 +36,9 @@ class GaitConfig:
     """The same when standing, m; that of the default pose."""
     min_width: float = 0.20
     """Ankles never come closer sideways than this, m: a sidestep closes to it."""
-    swing_clearance: float = 0.07
+    swing_clearance: float = 0.06
     """Apex of the swinging sole above the floor, m."""
-    toe_drop: float = 0.3
+    toe_drop: float = 0.25
     """Pitch of the foot behind the body just after it lifts, rad s/m of forward speed: the heel leads."""
 
     pelvis_height: float = 0.755
@@ -54,9 +54,9 @@ class GaitConfig:
     """Heel-to-toe travel of the weight in single support at 1 m/s, m to either side."""
 
     max_speed: tuple[float, float, float] = (1.2, 0.4, 1.0)
-    """Commands are clamped to this: forward m/s, sideways m/s, turning rad/s."""
+    """Half axes of the ellipsoid that commands are scaled into: forward m/s, sideways m/s, turning rad/s."""
     max_backward: float = 0.6
-    """And backwards to this, m/s."""
+    """The same backwards, m/s."""
     max_accel: tuple[float, float, float] = (1.0, 0.8, 2.0)
     """Slew of the commanded velocity: m/s^2, m/s^2, rad/s^2."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bm_core.locomotion.command_path import STILL, CommandPath
 from bm_core.locomotion.config import GaitConfig
-from bm_core.locomotion.planar import place
+from bm_core.locomotion.planar import place, seen_from
 
 Array = NDArray[np.float64]
 
@@ -134,7 +134,7 @@ def _walk(path: CommandPath, go: int, places: list[FootPlace], num_frames: int, 
     side = first_side(command, config)
     steps: list[Step] = []
     while not steps or steps[-1].land < num_frames:
-        step = _next_step(path, side, lift, places[side], config)
+        step = _next_step(path, side, lift, places, config)
         steps.append(step)
         places[side] = step.end
         closed = np.abs(places[LEFT].base - places[RIGHT].base).max() < 1e-9
@@ -144,14 +144,23 @@ def _walk(path: CommandPath, go: int, places: list[FootPlace], num_frames: int, 
     return Walk(go=go, steps=steps, rest=None)
 
 
-def _next_step(path: CommandPath, side: int, lift: int, start: FootPlace, config: GaitConfig) -> Step:
+def _next_step(path: CommandPath, side: int, lift: int, places: list[FootPlace], config: GaitConfig) -> Step:
     path.follow(lift)
     swing, double = step_frames(path.velocity(lift), config)
     land = lift + swing
     middle = land + double + swing // 2
     path.follow(middle)
     speed = path.velocity(middle)
-    return Step(side, lift, land, start, FootPlace(path.pose(middle), foot_offset(side, speed, config)), speed)
+    end = FootPlace(path.pose(middle), foot_offset(side, speed, config))
+    return Step(side, lift, land, places[side], _kept_apart(end, side, places[1 - side], config), speed)
+
+
+def _kept_apart(foot: FootPlace, side: int, other: FootPlace, config: GaitConfig) -> FootPlace:
+    """The place moved outwards if it is too close to the other foot, sideways in the mean heading of the two."""
+    mean = np.array([*other.pose[:2], 0.5 * (foot.base[2] + other.base[2])])
+    outward = 1.0 if side == LEFT else -1.0
+    missing = config.min_width - outward * float(seen_from(mean, foot.pose[:2])[1])
+    return foot if missing <= 0.0 else FootPlace(foot.base, foot.offset + np.array([0.0, outward * missing]))
 
 
 def _is_still(path: CommandPath, frame: int, config: GaitConfig) -> bool:
