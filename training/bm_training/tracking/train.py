@@ -48,6 +48,8 @@ class TrainTracking:
     """Of each of the 5 epochs."""
     hidden_dims: tuple[int, ...] = (1024, 512, 256)
     """Layers of actor and critic."""
+    init_std: float = 1.0
+    """Standard deviation of the actions at the beginning."""
     max_iterations: int = 30_000
     """PPO iterations in all, those before a resume included."""
     max_minutes: float | None = None
@@ -134,6 +136,7 @@ class TrainTracking:
         task = self._task(motions, ranks)
         ppo = PpoConfig(
             hidden_dims=self.hidden_dims,
+            init_std=self.init_std,
             num_steps_per_env=self.num_steps_per_env,
             num_mini_batches=self.num_mini_batches,
         )

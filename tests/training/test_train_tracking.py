@@ -1,0 +1,92 @@
+"""`bm train tracking` on the CPU: it learns, saves, resumes with the sampler's statistics, and starts warm."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("isaaclab")
+torch = pytest.importorskip("torch")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def train(run_dir: Path, clip: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(str(ROOT / part) for part in ("sim2real", "training", "export"))
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "bm_training.tracking.train", "--run-dir", str(run_dir), "--motions", str(clip)]
+    command += ["--backend", "ovphysx", "--device", "cpu", "--hidden-dims", "64", "64", *options]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=400)
+
+
+def log_of(run_dir: Path) -> list[dict]:
+    return [json.loads(line) for line in (run_dir / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    """4 s of standing on bent knees, the easiest thing to track."""
+    from bm_core.g1 import G1
+    from bm_core.motion import clip_from_qpos, save_clip
+
+    frames = 200
+    root_pos = np.tile([0.0, 0.0, 0.76], (frames, 1))
+    root_quat = np.tile([1.0, 0.0, 0.0, 0.0], (frames, 1))
+    path = tmp_path_factory.mktemp("motions") / "stand.npz"
+    save_clip(clip_from_qpos("stand", root_pos, root_quat, np.tile(G1.default_joint_pos, (frames, 1)), 50.0), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory, clip) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    options = ["--num-envs", "48", "--max-iterations", "20", "--init-std", "0.3", "--num-mini-batches", "1"]
+    result = train(folder, clip, *options, "--save-interval", "10")
+    assert result.returncode == 0, result.stderr[-2000:]
+    return folder
+
+
+def test_reward_rises_in_twenty_iterations(run_dir):
+    totals = [row["reward/total"] for row in log_of(run_dir)]
+    assert len(totals) == 20
+    assert np.mean(totals[-4:]) > np.mean(totals[:4]) + 0.1
+
+
+def test_the_run_leaves_checkpoints_and_a_contract(run_dir):
+    from bm_core.contract import Contract
+
+    names = sorted(path.name for path in (run_dir / "checkpoints").iterdir())
+    assert names == ["best.pt", "contract.json", "model_000010.pt", "model_000020.pt"]
+    contract = Contract.from_json((run_dir / "checkpoints" / "contract.json").read_text())
+    assert contract.observation_dim == 154
+    assert contract.training.steps == 20 * 24 * 48
+
+
+def test_resume_continues_counters_and_sampler_statistics(run_dir, clip):
+    before = torch.load(run_dir / "checkpoints" / "model_000020.pt", weights_only=False)
+    result = train(run_dir, clip, "--num-envs", "48", "--max-iterations", "21", "--resume", str(run_dir))
+    assert result.returncode == 0, result.stderr[-2000:]
+    after = torch.load(run_dir / "checkpoints" / "model_000021.pt", weights_only=False)
+    assert [row["iteration"] for row in log_of(run_dir)][-2:] == [20, 21]
+    assert after["sampler"]["iteration"] == before["sampler"]["iteration"] + 1 == 21
+    assert float(after["sampler"]["sums"][1].sum()) > 0.9 * float(before["sampler"]["sums"][1].sum()) > 0.0
+
+
+def test_warm_start_adds_state_estimation(run_dir, clip, tmp_path):
+    options = ["--num-envs", "8", "--max-iterations", "1", "--state-estimation", "--init-from", str(run_dir)]
+    result = train(tmp_path, clip, *options)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "'policy': ['motion_anchor_pos_b', 'base_lin_vel']" in result.stderr
+
+
+def test_a_missing_clip_is_one_line_and_exit_2(tmp_path):
+    result = train(tmp_path / "run", tmp_path / "nowhere.npz")
+    assert result.returncode == 2
+    assert result.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,73 @@
+"""Copying a policy onto another observation."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from bm_core.errors import ConfigError  # noqa: E402
+from bm_training.tracking.warm_start import expanded, transfer  # noqa: E402
+
+OLD = [("command", 3), ("gyro", 2)]
+NEW = [("command", 3), ("lin_vel", 2), ("gyro", 2)]
+
+
+class Net(torch.nn.Module):
+    """State names of rsl-rl's MLPModel, without rsl-rl."""
+
+    def __init__(self, size: int, hidden: int = 8) -> None:
+        super().__init__()
+        self.obs_normalizer = torch.nn.Module()
+        self.obs_normalizer.register_buffer("_mean", torch.zeros(1, size))
+        self.obs_normalizer.register_buffer("_var", torch.ones(1, size))
+        self.obs_normalizer.register_buffer("_std", torch.ones(1, size))
+        self.obs_normalizer.register_buffer("count", torch.tensor(0))
+        self.mlp = torch.nn.Sequential(torch.nn.Linear(size, hidden), torch.nn.ELU(), torch.nn.Linear(hidden, 4))
+
+    def forward(self, x):
+        return self.mlp((x - self.obs_normalizer._mean) / (self.obs_normalizer._std + 0.01))
+
+
+def trained(size: int) -> Net:
+    torch.manual_seed(3)
+    net = Net(size)
+    net.obs_normalizer._mean.uniform_(-1, 1)
+    net.obs_normalizer._std.uniform_(0.5, 2)
+    net.obs_normalizer.count.fill_(50_000_000)
+    return net
+
+
+def test_the_warm_started_policy_acts_like_the_old_one_whatever_the_new_terms_say():
+    old, new = trained(5), Net(7)
+    added = transfer(new, old.state_dict(), OLD, NEW, "actor")
+    seen = torch.randn(6, 5)
+    noise = 10.0 * torch.randn(6, 2)
+    assert added == ["lin_vel"]
+    torch.testing.assert_close(new(torch.cat([seen[:, :3], noise, seen[:, 3:]], -1)), old(seen))
+
+
+def test_the_normaliser_stays_ready_to_learn_the_new_terms():
+    new = Net(7)
+    transfer(new, trained(5).state_dict(), OLD, NEW, "actor")
+    assert int(new.obs_normalizer.count) == 1_000_000
+
+
+def test_terms_of_another_size_start_anew():
+    new = Net(6)
+    added = transfer(new, trained(5).state_dict(), OLD, [("command", 4), ("gyro", 2)], "actor")
+    assert added == []
+    assert float(new.mlp[0].weight[:, :4].detach().abs().max()) == 0.0
+
+
+def test_other_hidden_layers_are_refused():
+    with pytest.raises(ConfigError, match="8 units"):
+        transfer(Net(7, hidden=16), trained(5).state_dict(), OLD, NEW, "actor")
+
+
+def test_a_window_is_split_by_offset():
+    assert expanded([("command", 58), ("reference_window", 78)], (4, 8)) == [
+        ("command", 58),
+        ("reference_window[4]", 39),
+        ("reference_window[8]", 39),
+    ]
