@@ -27,18 +27,21 @@ EXTRA_OF_MODULE = {
     "matplotlib": "sim",
     "imageio": "sim",
     "imageio_ffmpeg": "sim",
+    "PIL": "sim",
     "h5py": "sim",
     "onnxruntime": "onnx",
     "onnx": "onnx",
     "viser": "view",
-    "trimesh": "view",
     "cyclonedds": "hardware",
     "unitree_sdk2py": "hardware",
     "isaaclab": "train",
     "isaaclab_newton": "train",
     "isaaclab_ov": "train",
+    "isaaclab_physx": "train",
     "isaaclab_rl": "train",
+    "isaaclab_tasks": "train",
     "newton": "train",
+    "mujoco_warp": "train",
     "warp": "train",
     "torch": "train",
     "tensordict": "train",
@@ -67,13 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except BmError as error:
         return _fail(f"error: {error}", COULD_NOT_RUN, is_debug)
-    except ImportError as error:
-        module = (error.name or "").partition(".")[0]
-        if module not in EXTRA_OF_MODULE:
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA_OF_MODULE:
             return _report_bug()
-        extra = EXTRA_OF_MODULE[module]
-        remedy = f"install the extra {extra}: pip install 'beyondmimic-g1[{extra}]'"
-        return _fail(f"error: this command needs {module}, which is not installed; {remedy}", COULD_NOT_RUN, is_debug)
+        return _fail(f"error: {_missing(error.name)}", COULD_NOT_RUN, is_debug)
     except Exception:
         return _report_bug()
 
@@ -93,7 +93,7 @@ def _dispatch(words: list[str]) -> int:
     wants_help = bool({"-h", "--help"} & set(words[len(names) :]))
     is_family_alone = bool(family) and len(names) == 1
     if names and not is_family_alone:
-        raise BmError(_unknown(names, family or commands))
+        raise BmError(_unknown(names, commands, family))
     print(_help(family or commands, is_family_alone), file=sys.stdout if wants_help else sys.stderr)
     return 0 if wants_help else COULD_NOT_RUN
 
@@ -118,26 +118,35 @@ def _call(command: Command, arguments: list[str]) -> int:
     return int(instance())
 
 
-def _unknown(names: list[str], candidates: list[Command]) -> str:
-    """One line with the closest command, or with where to find the list."""
-    known = {command.name for command in candidates} | {command.words[0] for command in candidates}
-    asked = [" ".join(names[:2]), names[0]]
-    close = [match for name in asked for match in difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)]
-    is_sub_verb = any(command.words[0] == names[0] for command in candidates)
-    typed = asked[0] if is_sub_verb else names[0]
-    remedy = f"did you mean `bm {close[0]}`?" if close and close[0] != names[0] else "`bm --help` lists them all"
-    return f"bm: no command `{typed}`; {remedy}"
+def _missing(module: str) -> str:
+    """One line for a package that is not there: which extra brings it, and the command that installs that extra."""
+    extra = EXTRA_OF_MODULE[module]
+    remedy = f"`make install`, or pip install -e '.[{extra}]'"
+    if extra == "train":
+        remedy = "`make install-train` (Python 3.12), then .venv-train/bin/bm"
+    return f"this command needs {module}, which is not installed here; it comes with the extra {extra}: {remedy}"
+
+
+def _unknown(names: list[str], commands: list[Command], family: list[Command]) -> str:
+    """One line with the closest command, or with where the list is; `family` are the commands of the first word."""
+    asked = " ".join(names[:2]) if family else names[0]
+    known = [command.name for command in family or commands] + [command.words[0] for command in commands if not family]
+    # A word too many is common (an argument), so a family's name alone may be what was nearly typed.
+    close = [*difflib.get_close_matches(" ".join(names[:2]), known, n=1), *difflib.get_close_matches(asked, known, n=1)]
+    listing = f"bm {names[0]} --help" if family else "bm --help"
+    remedy = f"did you mean `bm {close[0]}`?" if close else f"`{listing}` lists them all"
+    return f"no command `{asked}`; {remedy}"
 
 
 def _help(commands: list[Command], is_family: bool) -> str:
     width = max((len(command.name) for command in commands), default=0)
     sections = itertools.groupby(commands, key=lambda command: command.section)
-    blocks = [USAGE if not is_family else f"usage: bm {commands[0].words[0]} COMMAND [OPTIONS]"]
+    blocks = [f"usage: bm {commands[0].words[0]} COMMAND [OPTIONS]" if is_family else USAGE]
     for title, members in sections:
         lines = [f"  {command.name:<{width}}  {command.summary()}".rstrip() for command in members]
         blocks.append("\n".join([f"{title}:", *lines]))
     if not commands:
-        blocks.append("No commands are registered: install the distribution (make demo, or pip install -e .).")
+        blocks.append("No commands are registered: install the distribution with `make install`.")
     return "\n\n".join(blocks)
 
 
