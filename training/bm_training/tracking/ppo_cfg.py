@@ -14,8 +14,9 @@ class PpoConfig:
 
     hidden_dims: tuple[int, ...] = (1024, 512, 256)
     """Of actor and critic; ELU."""
-    init_std: float = 1.0
-    """Of the action at the beginning."""
+    init_std: float = 0.4
+    """Of the action at the beginning. With the reference's 1.0 the action-rate penalty (0.12 a step) outweighs all that
+    tracking can earn (0.1), and the policy first learns to fall early [measured: episodes shrink for 25 iterations]."""
     num_steps_per_env: int = 24
     """Control steps of a rollout."""
     num_mini_batches: int = 4

@@ -48,6 +48,10 @@ class TrainTracking:
     """Of each of the 5 epochs."""
     hidden_dims: tuple[int, ...] = (1024, 512, 256)
     """Layers of actor and critic."""
+    init_std: float = 0.4
+    """Standard deviation of the action at the beginning."""
+    desired_kl: float = 0.01
+    """Change of the policy in one update; the learning rate follows it."""
     init_std: float = 1.0
     """Standard deviation of the actions at the beginning."""
     max_iterations: int = 30_000
