@@ -1,16 +1,17 @@
-"""A trained tracker out of an rsl-rl checkpoint: the network with its normaliser inside, and its contract.
+"""A trained tracker out of a checkpoint of `bm train tracking`: the network with its normaliser inside, its contract.
 
-The weights alone do not say what feeds them or which activation joins them, so training stores both: in the
-checkpoint's `infos` (export_infos), or beside it in the run's folder as contract.json and actor.json.
+The checkpoint holds weights, network settings and step count; contract.json beside it says what feeds the network.
 """
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bm_core.contract import Contract
 from bm_core.contract_check import check_contract
@@ -19,7 +20,6 @@ from bm_core.errors import BundleError
 if TYPE_CHECKING:
     from torch import nn
 
-_CONTRACT, _ACTIVATION = "contract", "activation"
 _NORMALISER, _MLP = "obs_normalizer.", "mlp."
 
 
@@ -32,50 +32,75 @@ class TrainedTracker:
     contract: Contract
 
 
-def export_infos(contract: Contract, activation: str) -> dict[str, str]:
-    """What training adds to a checkpoint's `infos`; activation by rsl-rl's name, such as "elu"."""
-    return {_CONTRACT: contract.to_json(), _ACTIVATION: activation}
+def load_tracker(run_or_file: str | Path) -> TrainedTracker:
+    """Read a checkpoint, or the newest one of a run's folder.
+
+    BundleError if it is damaged, has no contract.json beside it, or its network does not fit that contract.
+    """
+    from bm_training.tracking.checkpoint import find_checkpoint
+
+    path = find_checkpoint(Path(run_or_file))
+    state = _read(path)
+    contract = _contract(path, state)
+    actor = _actor(path, state["alg"]["actor_state_dict"], _activation(path, state["ppo"]))
+    _check_actor(path, actor, contract)
+    return TrainedTracker(actor=actor, contract=contract)
 
 
-def load_checkpoint(path: str | Path) -> TrainedTracker:
-    """Read model_*.pt. BundleError if it is damaged, not ours, or its network does not fit its contract."""
+def _read(path: Path) -> dict[str, Any]:
     import torch
 
-    path = Path(path)
+    from bm_training.tracking.checkpoint import FORMAT
+
     try:
-        # Tensors and plain values only: a checkpoint from elsewhere must not be able to run code here.
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        # Plain values, tensors and NumPy arrays only: a checkpoint of somebody else must not be able to run code here.
+        with torch.serialization.safe_globals(_numpy_types()):
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (UnpicklingError, RuntimeError, EOFError) as error:
         reason = " ".join(str(error).split())[:120] or "empty"
         raise BundleError(f"{path}: not a checkpoint of tensors and plain values: {reason}") from error
-    if not isinstance(checkpoint, dict) or "actor_state_dict" not in checkpoint:
-        raise BundleError(f"{path}: holds no actor_state_dict; give a model_*.pt of bm train tracking")
-    infos = _infos(path, checkpoint)
-    contract = Contract.from_json(infos[_CONTRACT], f"{path}: contract")
-    check_contract(contract, str(path))
-    actor = _actor(path, checkpoint["actor_state_dict"], infos[_ACTIVATION])
-    _check_actor(path, actor, contract)
-    return TrainedTracker(actor=actor, contract=contract)
+    if not isinstance(state, dict) or state.get("format") != FORMAT or not {"alg", "ppo", "steps"} <= set(state):
+        raise BundleError(f"{path}: not a checkpoint of bm train tracking (format {FORMAT} expected)")
+    return state
 
 
-def _infos(path: Path, checkpoint: dict[str, Any]) -> dict[str, str]:
-    infos = checkpoint.get("infos") or {}
-    if _CONTRACT in infos and _ACTIVATION in infos:
-        return infos
-    contract, actor = path.with_name("contract.json"), path.with_name("actor.json")
-    for file in (contract, actor):
-        if not file.is_file():
-            raise BundleError(
-                f"{path}: its infos hold no contract and activation, and there is no {file.name} beside it; "
-                "train with bm train tracking"
-            )
+def _numpy_types() -> list[Any]:
+    """What the pickle of a NumPy array names: the random state has one."""
+    array = np.zeros(1, dtype=np.uint32)
+    reconstruct = array.__reduce__()[0]
+    dtypes = {type(np.dtype(kind)) for kind in ("u1", "u4", "u8", "i4", "i8", "f4", "f8", "?")}
+    return [reconstruct, np.ndarray, np.dtype, *dtypes]
+
+
+def _contract(path: Path, state: dict[str, Any]) -> Contract:
+    beside = path.with_name("contract.json")
     try:
-        activation = json.loads(actor.read_text())[_ACTIVATION]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(f'{actor}: {{"activation": NAME}} expected') from error
-    return {_CONTRACT: contract.read_text(), _ACTIVATION: activation}
+        text = beside.read_text()
+    except OSError as error:
+        raise BundleError(
+            f"{beside}: cannot be read: {error.strerror or error}; it lies beside a checkpoint"
+        ) from error
+    contract = Contract.from_json(text, str(beside))
+    check_contract(contract, str(beside))
+    trained_on = state.get("provenance", {}).get("motion_set_sha256")
+    if trained_on != contract.training.motion_set_sha256:
+        raise BundleError(
+            f"{path}: trained on another motion set than {beside.name} beside it says; one of them was moved"
+        )
+    # The file is written when a run starts and ends; how long this checkpoint was trained only it knows.
+    return dataclasses.replace(contract, training=dataclasses.replace(contract.training, steps=int(state["steps"])))
+
+
+def _activation(path: Path, settings: dict[str, Any]) -> str:
+    """Weights do not tell what joins them; the trainer's own translation of its settings does."""
+    from bm_training.tracking.ppo_cfg import PpoConfig
+
+    try:
+        return PpoConfig(**settings).as_rsl_rl(None)["actor"]["activation"]
+    except TypeError as error:
+        raise BundleError(f"{path}: its PPO settings are not those of this version: {error}") from error
 
 
 def _actor(path: Path, state: dict[str, Any], activation: str) -> nn.Module:

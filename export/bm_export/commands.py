@@ -13,7 +13,7 @@ class ExportTracking:
     """Turn a checkpoint into a policy bundle: ONNX graph, contract, golden trace; proven before it is written."""
 
     checkpoint: tyro.conf.Positional[Path]
-    """model_*.pt of bm train tracking."""
+    """model_*.pt or best.pt of bm train tracking, or a run's folder: its newest checkpoint."""
     out: Path = Path("policies/g1_tracker.onnx")
     """Policy bundle to write."""
     clip: tuple[Path, ...] = ()
@@ -23,10 +23,10 @@ class ExportTracking:
         from bm_core.data import shipped_folder
         from bm_core.errors import ClipError
         from bm_core.motion import find_clips, load_clip
-        from bm_export.checkpoint import load_checkpoint
+        from bm_export.checkpoint import load_tracker
         from bm_export.tracker import export_tracker
 
-        tracker = load_checkpoint(self.checkpoint)
+        tracker = load_tracker(self.checkpoint)
         paths = [path for where in self.clip or (shipped_folder("motions"),) for path in find_clips(where)]
         if not paths:
             raise ClipError("no clip to play for the golden trace; give one with --clip")

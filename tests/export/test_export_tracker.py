@@ -16,8 +16,10 @@ from bm_core.errors import BundleError  # noqa: E402
 from bm_core.g1 import G1  # noqa: E402
 from bm_core.motion import clip_from_qpos  # noqa: E402
 from bm_core.observation_terms import tracker_terms  # noqa: E402
-from bm_export.checkpoint import export_infos, load_checkpoint  # noqa: E402
+from bm_export.checkpoint import load_tracker  # noqa: E402
 from bm_export.tracker import export_tracker  # noqa: E402
+from bm_training.tracking.checkpoint import random_states  # noqa: E402
+from bm_training.tracking.ppo_cfg import PpoConfig  # noqa: E402
 
 TRAINING = Training(commit="0123abc", motion_set="walk", motion_set_sha256="ff" * 32, steps=1000, run="tiny")
 CONTRACT = g1_contract(tracker_terms(state_estimation=True, window_steps=(4, 8)), TRAINING)
@@ -53,18 +55,31 @@ def actor_model(obs_dim=CONTRACT.observation_dim, actions=29, normalise=True):
     return model.eval()
 
 
-def save_checkpoint(path, model, infos):
-    torch.save({"actor_state_dict": model.state_dict(), "iter": 7, "infos": infos}, path)
-    return path
+def save_checkpoint(folder, model, contract=CONTRACT, **changes):
+    """What the trainer leaves in a run's folder."""
+    folder = folder / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    state = {
+        "format": 1,
+        "iteration": 7,
+        "steps": 4321,
+        "alg": {"actor_state_dict": model.state_dict(), "optimizer_state_dict": {}},
+        "ppo": dataclasses.asdict(PpoConfig(hidden_dims=tuple(HIDDEN))),
+        "random": random_states(),
+        "provenance": {"motion_set_sha256": "ff" * 32},
+    }
+    torch.save(state | changes, folder / "model_000007.pt")
+    (folder / "contract.json").write_text(contract.to_json())
+    return folder / "model_000007.pt"
 
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    return save_checkpoint(tmp_path / "model_7.pt", actor_model(), export_infos(CONTRACT, "elu"))
+    return save_checkpoint(tmp_path, actor_model())
 
 
 def exported(checkpoint, clip, path):
-    tracker = load_checkpoint(checkpoint)
+    tracker = load_tracker(checkpoint)
     return export_tracker(tracker.actor, tracker.contract, [clip], path)
 
 
@@ -74,7 +89,7 @@ def test_the_loaded_actor_is_the_trained_one(checkpoint):
     obs = 3.0 * torch.randn(16, CONTRACT.observation_dim)
     with torch.no_grad():
         expected = actor_model()(TensorDict({"policy": obs}, batch_size=[16]))
-        got = load_checkpoint(checkpoint).actor(obs)
+        got = load_tracker(checkpoint).actor(obs)
     torch.testing.assert_close(got, expected, atol=1e-6, rtol=0)
     assert expected.abs().max() > 0.05  # the comparison would not notice two dead networks
 
@@ -84,7 +99,8 @@ def test_an_export_proves_itself(checkpoint, clip, tmp_path):
     assert report.trace.num_ticks == 51
     assert report.parity_error < 1e-5 and report.trace.worst_term_error < 1e-4
     bundle = Bundle.read(tmp_path / "policy.onnx")
-    assert bundle.contract == CONTRACT
+    training = dataclasses.replace(TRAINING, steps=4321)  # of this checkpoint, not of the run's beginning
+    assert bundle.contract == dataclasses.replace(CONTRACT, training=training)
     # Played, not made up: joints move between ticks and stay in their ranges by and large.
     assert np.abs(np.diff(bundle.trace.joint_pos, axis=0)).max() > 1e-3
     assert np.abs(bundle.trace.observation).max() < 60.0
@@ -139,17 +155,24 @@ def test_a_breadth_first_policy_without_normaliser_exports(clip, tmp_path):
         effort_limit=pick(CONTRACT.effort_limit),
     )
     model = actor_model(obs_dim=154, normalise=False)
-    checkpoint = save_checkpoint(tmp_path / "model_1.pt", model, export_infos(contract, "elu"))
+    checkpoint = save_checkpoint(tmp_path, model, contract)
     assert exported(checkpoint, clip, tmp_path / "policy.onnx").trace.worst_term_error < 1e-4
 
 
-def test_contract_and_activation_may_lie_beside_the_checkpoint(tmp_path):
-    checkpoint = save_checkpoint(tmp_path / "model_1.pt", actor_model(), None)
-    (tmp_path / "contract.json").write_text(CONTRACT.to_json())
-    with pytest.raises(BundleError, match="there is no actor.json beside it"):
-        load_checkpoint(checkpoint)
-    (tmp_path / "actor.json").write_text('{"activation": "elu"}')
-    assert load_checkpoint(checkpoint).contract == CONTRACT
+def test_a_runs_folder_stands_for_its_newest_checkpoint(checkpoint):
+    assert load_tracker(checkpoint.parents[1]).contract.training.steps == 4321
+
+
+def test_a_checkpoint_without_its_contract_is_refused(checkpoint):
+    checkpoint.with_name("contract.json").unlink()
+    with pytest.raises(BundleError, match=r"contract.json: cannot be read: No such file"):
+        load_tracker(checkpoint)
+
+
+def test_the_contract_of_another_run_is_refused(tmp_path):
+    checkpoint = save_checkpoint(tmp_path, actor_model(), provenance={"motion_set_sha256": "00" * 32})
+    with pytest.raises(BundleError, match="trained on another motion set than contract.json"):
+        load_tracker(checkpoint)
 
 
 def nan_weight():
@@ -159,26 +182,29 @@ def nan_weight():
     return model
 
 
+def without_last_layer():
+    model = actor_model()
+    model.mlp[4] = torch.nn.Identity()
+    return model
+
+
+OTHER_ROBOT = dataclasses.replace(CONTRACT, robot="unitree_h1")
 REFUSED = {
-    "nan weight": (nan_weight, CONTRACT, "elu", "weight holds NaN"),
-    "other observations": (lambda: actor_model(obs_dim=160), CONTRACT, "elu", "takes 160 numbers, .* have 238"),
-    "other actions": (lambda: actor_model(actions=23), CONTRACT, "elu", "gives 23 numbers, its contract has 29"),
-    "unknown activation": (actor_model, CONTRACT, "warp", "does not rebuild with activation 'warp'"),
-    "other robot": (
-        actor_model,
-        dataclasses.replace(CONTRACT, robot="unitree_h1"),
-        "elu",
-        "made for robot 'unitree_h1'",
-    ),
+    "nan weight": (nan_weight, CONTRACT, {}, "weight holds NaN"),
+    "other observations": (lambda: actor_model(obs_dim=160), CONTRACT, {}, "takes 160 numbers, .* have 238"),
+    "other actions": (lambda: actor_model(actions=23), CONTRACT, {}, "gives 23 numbers, its contract has 29"),
+    "missing layer": (without_last_layer, CONTRACT, {}, "gives 24 numbers, its contract has 29"),
+    "other robot": (actor_model, OTHER_ROBOT, {}, "made for robot 'unitree_h1'"),
+    "other settings": (actor_model, CONTRACT, {"ppo": {"activation": "relu"}}, "PPO settings are not those of this"),
+    "other format": (actor_model, CONTRACT, {"format": 2}, "not a checkpoint of bm train tracking"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, case):
-    make, contract, activation, message = REFUSED[case]
-    checkpoint = save_checkpoint(tmp_path / "model_1.pt", make(), export_infos(contract, activation))
+    make, contract, changes, message = REFUSED[case]
     with pytest.raises(BundleError, match=message):
-        load_checkpoint(checkpoint)
+        load_tracker(save_checkpoint(tmp_path, make(), contract, **changes))
 
 
 @pytest.mark.parametrize("content", [b"", b"no pickle", b"PK\x03\x04 half a zip"])
@@ -186,7 +212,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, content):
     path = tmp_path / "model_1.pt"
     path.write_bytes(content)
     with pytest.raises(BundleError, match=r"model_1.pt: not a checkpoint"):
-        load_checkpoint(path)
+        load_tracker(path)
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path):
@@ -194,9 +220,9 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
         def __reduce__(self):
             return (open, (str(tmp_path / "trapped"), "w"))
 
-    torch.save({"actor_state_dict": {}, "infos": Trap()}, tmp_path / "model_1.pt")
+    torch.save({"format": 1, "steps": Trap()}, tmp_path / "model_1.pt")
     with pytest.raises(BundleError, match="not a checkpoint of tensors and plain values"):
-        load_checkpoint(tmp_path / "model_1.pt")
+        load_tracker(tmp_path / "model_1.pt")
     assert not (tmp_path / "trapped").exists()
 
 
@@ -209,3 +235,14 @@ def test_nothing_is_written_when_the_proof_fails(checkpoint, clip, tmp_path, mon
     with pytest.raises(BundleError, match="ONNX differs from torch by 0.001"):
         exported(checkpoint, clip, target)
     assert list(target.parent.iterdir()) == []
+
+
+def test_the_command_exports_and_says_what_it_measured(checkpoint, clip, tmp_path, capsys):
+    from bm_core.motion import save_clip
+    from bm_export.commands import ExportTracking
+
+    save_clip(clip, tmp_path / "clips" / "squat.npz")
+    command = ExportTracking(checkpoint=checkpoint, out=tmp_path / "policy.onnx", clip=(tmp_path / "clips",))
+    assert command() == 0
+    assert "238 observations" in capsys.readouterr().out
+    assert Bundle.read(tmp_path / "policy.onnx").contract.training.steps == 4321
