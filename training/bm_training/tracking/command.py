@@ -17,7 +17,7 @@ from isaaclab.utils import configclass
 from torch import Tensor
 
 from bm_core.g1 import END_EFFECTORS
-from bm_training.rotations import quat_from_euler_xyz, quat_multiply
+from bm_training.rotations import quat_from_euler_xyz
 from bm_training.sampling import (
     AdaptiveSampler,
     AdaptiveSamplerConfig,
@@ -26,6 +26,7 @@ from bm_training.sampling import (
     StartStateSampler,
     start_state,
 )
+from bm_training.tracking.bilinear_rotations import quat_multiply
 from bm_training.tracking.errors import TrackingErrors, tracking_errors
 from bm_training.tracking.motion_library import MotionFrames, MotionWindow
 from bm_training.tracking.motion_set import TrainingMotions

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bm_training.rotations import quat_conjugate, quat_multiply, yaw_from_quat
+from bm_training.rotations import quat_conjugate, quat_from_yaw, yaw_from_quat
+from bm_training.tracking.bilinear_rotations import matrix_from_quat, quat_multiply
 from bm_training.tracking.motion_library import MotionFrames
 
 
@@ -41,13 +42,11 @@ def reanchored(
     anchor_pos (E, 3) m, anchor_quat (E, 4) of the robot -> (E, B, 3), (E, B, 4). Twin of bm_core.reference.
     """
     ref_anchor = reference.body_pos_w[:, anchor]
-    delta = quat_multiply(anchor_quat, quat_conjugate(reference.body_quat_w[:, anchor]))
-    half = 0.5 * yaw_from_quat(delta)
-    return (
-        _turned(reference.body_pos_w - ref_anchor[:, None], 2.0 * half)
-        + torch.cat([anchor_pos[:, :2], ref_anchor[:, 2:]], dim=-1)[:, None],
-        _yaw_times(half, reference.body_quat_w),
-    )
+    yaw = yaw_from_quat(quat_multiply(anchor_quat, quat_conjugate(reference.body_quat_w[:, anchor])))
+    turn = quat_from_yaw(yaw)[:, None]
+    origin = torch.cat([anchor_pos[:, :2], ref_anchor[:, 2:]], dim=-1)
+    position = (reference.body_pos_w - ref_anchor[:, None]) @ matrix_from_quat(turn[:, 0]).mT + origin[:, None]
+    return position, quat_multiply(turn, reference.body_quat_w)
 
 
 def tracking_errors(
@@ -84,17 +83,3 @@ def _angle(first: Tensor, second: Tensor) -> Tensor:
 def _gravity_z(quat: Tensor) -> Tensor:
     """z of the unit gravity vector in the body frame, -R_zz, (..., 4) -> (...)."""
     return 2.0 * quat[..., 1:3].square().sum(-1) - 1.0
-
-
-def _turned(vector: Tensor, yaw: Tensor) -> Tensor:
-    """(E, B, 3) turned about z by (E,)."""
-    cos, sin = yaw.cos()[:, None], yaw.sin()[:, None]
-    x, y, z = vector.unbind(-1)
-    return torch.stack([cos * x - sin * y, sin * x + cos * y, z], dim=-1)
-
-
-def _yaw_times(half_yaw: Tensor, quat: Tensor) -> Tensor:
-    """Rz(2 half_yaw) q for (E,), (E, B, 4): the Hamilton product with (c, 0, 0, s) written out."""
-    cos, sin = half_yaw.cos()[:, None], half_yaw.sin()[:, None]
-    w, x, y, z = quat.unbind(-1)
-    return torch.stack([cos * w - sin * z, cos * x - sin * y, cos * y + sin * x, cos * z + sin * w], dim=-1)

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from bm_training.rotations import matrix_from_quat
 from bm_training.tracking.actions import joint_action
+from bm_training.tracking.bilinear_rotations import matrix_from_quat
 from bm_training.tracking.command import motion_command
 
 if TYPE_CHECKING:
     from isaaclab.envs import ManagerBasedRLEnv
 
 
+def _shared(term: Callable[[ManagerBasedRLEnv], Tensor]) -> Callable[[ManagerBasedRLEnv], Tensor]:
+    """Policy and critic see it: computed once a step (noise is added to a copy)."""
+
+    @functools.wraps(term)
+    def cached(env: ManagerBasedRLEnv) -> Tensor:
+        derived = motion_command(env).robot.derived
+        if term.__name__ not in derived:
+            derived[term.__name__] = term(env)
+        return derived[term.__name__]
+
+    return cached
+
+
+@_shared
 def command(env: ManagerBasedRLEnv) -> Tensor:
     """Reference joint positions (rad) and velocities (rad/s), 58."""
     return motion_command(env).command
 
 
+@_shared
 def motion_anchor_pos_b(env: ManagerBasedRLEnv) -> Tensor:
     """Reference torso origin in the robot's torso frame, m, 3."""
     motion = motion_command(env)
@@ -28,6 +45,7 @@ def motion_anchor_pos_b(env: ManagerBasedRLEnv) -> Tensor:
     return _into_frame(robot.body_matrix[:, robot.anchor], error)
 
 
+@_shared
 def motion_anchor_ori_b(env: ManagerBasedRLEnv) -> Tensor:
     """R_robot^T R_ref of the torso, first two columns row-major, 6."""
     motion = motion_command(env)
@@ -36,18 +54,21 @@ def motion_anchor_ori_b(env: ManagerBasedRLEnv) -> Tensor:
     return _six(robot.body_matrix[:, robot.anchor].mT @ reference)
 
 
+@_shared
 def base_lin_vel(env: ManagerBasedRLEnv) -> Tensor:
     """Velocity of the pelvis origin in the pelvis frame, m/s, 3."""
     robot = motion_command(env).robot
     return _into_frame(robot.body_matrix[:, robot.root], robot.body_lin_vel[:, robot.root])
 
 
+@_shared
 def base_ang_vel(env: ManagerBasedRLEnv) -> Tensor:
     """Angular velocity of the pelvis in its frame, rad/s, 3."""
     robot = motion_command(env).robot
     return _into_frame(robot.body_matrix[:, robot.root], robot.body_ang_vel[:, robot.root])
 
 
+@_shared
 def joint_pos(env: ManagerBasedRLEnv) -> Tensor:
     """Joint positions less the (randomised) default pose, rad, 29."""
     return motion_command(env).robot.joint_pos - joint_action(env).default_joint_pos
@@ -63,6 +84,7 @@ def actions(env: ManagerBasedRLEnv) -> Tensor:
     return env.action_manager.action
 
 
+@_shared
 def reference_window(env: ManagerBasedRLEnv) -> Tensor:
     """Future frames of the reference, 39 each, offset after offset.
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from bm_core.g1 import ANCHOR_BODY, ROOT_BODY
-from bm_training.rotations import matrix_from_quat, quat_wxyz_from_xyzw, quat_xyzw_from_wxyz
+from bm_training.rotations import quat_wxyz_from_xyzw, quat_xyzw_from_wxyz
+from bm_training.tracking.bilinear_rotations import matrix_from_quat
 
 if TYPE_CHECKING:
     from isaaclab.assets import Articulation
@@ -31,10 +32,13 @@ class RobotView:
         self.root = list(body_names).index(ROOT_BODY)
         self._is_fresh = False
         self._rotations: Tensor | None = None
+        self.derived: dict[str, Tensor] = {}
+        """What others computed from this reading; forgotten with it."""
 
     def invalidate(self) -> None:
         """The simulation state has changed."""
         self._is_fresh = False
+        self.derived.clear()
 
     @property
     def body_pos(self) -> Tensor:
