@@ -27,8 +27,7 @@ def check_motion(
     root_pos (T, 3) m, root_quat (T, 4) wxyz, joint_pos (T, 29) rad in canonical order. `first_frame` is added to the
     frame numbers of the messages, for a motion cut out of a longer file.
     """
-    check_fps(label, fps)
-    _check_shapes(label, root_pos, root_quat, joint_pos)
+    check_layout(label, root_pos, root_quat, joint_pos, fps)
     components = {
         "root position": (root_pos, "xyz"),
         "root quaternion": (root_quat, "wxyz"),
@@ -39,6 +38,12 @@ def check_motion(
     _check_unit(label, root_quat, first_frame)
     _check_height(label, root_pos)
     _check_ranges(label, joint_pos, first_frame)
+
+
+def check_layout(label: str, root_pos: Array, root_quat: Array, joint_pos: Array, fps: float) -> None:
+    """Raise ClipError unless rate and shapes are those of a motion; the values are not looked at."""
+    check_fps(label, fps)
+    _check_shapes(label, root_pos, root_quat, joint_pos)
 
 
 def check_fps(label: str, fps: float) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bm_core.atomic_file import replacing
 from bm_core.clip_plausibility import check_plausible
 from bm_core.clip_readers import FORMATS, cut_range, motion_from_arrays, name_columns, read_motion
-from bm_core.clip_validation import check_motion
+from bm_core.clip_validation import check_layout, check_motion
 from bm_core.errors import ClipError
 from bm_core.g1 import CONTROL_DT, G1
 from bm_core.kinematics import g1_kinematics
@@ -142,6 +142,7 @@ def load_clip(
     else:
         raw = read_motion(path, fps=fps, quat=quat)
     if start_s != 0.0 or end_s is not None:
+        check_layout(label, raw.root_pos, raw.root_quat, raw.joint_pos, raw.fps)
         raw = raw.cut(label, start_s, end_s)
     check_motion(label, raw.root_pos, raw.root_quat, raw.joint_pos, raw.fps, first_frame=raw.first_frame)
     root_quat = quat_normalize(raw.root_quat)
