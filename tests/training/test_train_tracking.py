@@ -46,8 +46,7 @@ def clip(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, clip) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    options = ["--num-envs", "48", "--max-iterations", "20", "--init-std", "0.3", "--num-mini-batches", "1"]
-    result = train(folder, clip, *options, "--save-interval", "10")
+    result = train(folder, clip, "--num-envs", "48", "--max-iterations", "20", "--save-interval", "10")
     assert result.returncode == 0, result.stderr[-2000:]
     return folder
 
@@ -55,7 +54,8 @@ def run_dir(tmp_path_factory, clip) -> Path:
 def test_reward_rises_in_twenty_iterations(run_dir):
     totals = [row["reward/total"] for row in log_of(run_dir)]
     assert len(totals) == 20
-    assert np.mean(totals[-4:]) > np.mean(totals[:4]) + 0.1
+    # From the second on: the first iteration holds no failures yet.
+    assert np.mean(totals[-4:]) > np.mean(totals[1:5]) + 0.2
 
 
 def test_the_run_leaves_checkpoints_and_a_contract(run_dir):

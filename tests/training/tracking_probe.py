@@ -158,7 +158,11 @@ def stays_finite(env, scale: float) -> dict:
         observations, reward, terminated, truncated, _ = env.step(scale * torch.randn(NUM_ENVS, 29))
         finite &= bool(torch.isfinite(observations["critic"]).all() and torch.isfinite(reward).all())
         ended += int((terminated | truncated).sum())
-    return {"finite": finite, "ended": ended, "height": float(env.scene["robot"].data.root_link_pos_w.torch[:, 2].min())}
+    return {
+        "finite": finite,
+        "ended": ended,
+        "height": float(env.scene["robot"].data.root_link_pos_w.torch[:, 2].min()),
+    }
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 
 Symptom (isaaclab 3.0.0, warp 1.17.0): `Failed to allocate 16 bytes on device 'cpu'`. Isaac Lab's OvPhysX backend asks
 warp for page-locked memory, which only a CUDA driver can give. Dropping the `pinned` argument is right exactly where
-there is no GPU to copy to; with one this module does nothing. May go when the backend asks for pinned memory on CUDA only.
+there is no GPU to copy to; with one this module does nothing. May go when the backend asks for pinned memory on CUDA
+only.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Ranks:
 
 
 def join(device: str | None) -> Ranks:
-    """Read torchrun's variables and join its group. `device` None: a GPU of its own where there is one, else the CPU."""
+    """Read torchrun's variables and join its group. `device` None: an own GPU where there is one, else the CPU."""
     world_size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     if device is None or (device.startswith("cuda") and world_size > 1):

@@ -186,9 +186,7 @@ def _scene(num_envs: int) -> TrackingSceneCfg:
 
 
 def _motion(task: TaskConfig) -> command.MotionCommandCfg:
-    setup = command.MotionSetup(
-        load_motions=task.load_motions, sampler=task.sampler, start_state=task.start_state
-    )
+    setup = command.MotionSetup(load_motions=task.load_motions, sampler=task.sampler, start_state=task.start_state)
     cfg = command.MotionCommandCfg(
         setup=lambda: setup,
         seed=task.seed,

@@ -34,9 +34,7 @@ class TrackingErrors:
     """(E,) z of gravity in the reference anchor less that in the robot's, in [-2, 2]."""
 
 
-def reanchored(
-    reference: MotionFrames, anchor: int, anchor_pos: Tensor, anchor_quat: Tensor
-) -> tuple[Tensor, Tensor]:
+def reanchored(reference: MotionFrames, anchor: int, anchor_pos: Tensor, anchor_quat: Tensor) -> tuple[Tensor, Tensor]:
     """Body targets p_b*, R_b*: the reference moved to the robot's anchor in x, y and yaw.
 
     anchor_pos (E, 3) m, anchor_quat (E, 4) of the robot -> (E, B, 3), (E, B, 4). Twin of bm_core.reference.

@@ -1,14 +1,14 @@
 """Which clips are trained on: a motion set (YAML) or a list of files and folders.
 
-    name: locomotion
-    description: streams, stand and stops
-    motions:
-      - path: streams/*.npz        # below the motion root; a file, a folder or a pattern
-        weight: 1.0                # probability per second of motion, relative to the others
-        role: locomotion           # stand | locomotion | other
-      - path: walk1.csv
-        start: 0.0                 # s
-        end: 12.5
+name: locomotion
+description: streams, stand and stops
+motions:
+  - path: streams/*.npz        # below the motion root; a file, a folder or a pattern
+    weight: 1.0                # probability per second of motion, relative to the others
+    role: locomotion           # stand | locomotion | other
+  - path: walk1.csv
+    start: 0.0                 # s
+    end: 12.5
 """
 
 from __future__ import annotations

@@ -208,7 +208,9 @@ class Runner:
         The robots' states are not kept: episodes start anew, at frames that the restored sampler draws.
         """
         if old_layouts(state) != self.layouts:
-            raise ConfigError("resume: the checkpoint has other observations; give the same options, or use --init-from")
+            raise ConfigError(
+                "resume: the checkpoint has other observations; give the same options, or use --init-from"
+            )
         if tuple(state["ppo"]["hidden_dims"]) != tuple(self.ppo.hidden_dims):
             raise ConfigError(f"resume: hidden_dims are {state['ppo']['hidden_dims']} in the checkpoint; give the same")
         self.alg.load(state["alg"], None, strict=True)

@@ -1,4 +1,4 @@
-"""`bm train tracking`: build the environment, train, save. Also `python -m bm_training.tracking.train` with equal options."""
+"""`bm train tracking`: environment, training, saving. Also `python -m bm_training.tracking.train` with its options."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def _report(line: str) -> None:
 
 
 def main() -> int:
-    """Where the package is not installed: PYTHONPATH=sim2real:training:export python -m bm_training.tracking.train ..."""
+    """Without an installation: PYTHONPATH=sim2real:training:export python -m bm_training.tracking.train."""
     import tyro
 
     from bm_core.errors import BmError

@@ -46,12 +46,20 @@ class TrainingLog:
 
     def progress(self, iteration: int, total: int, values: dict[str, float], eta_s: float) -> None:
         """One line for the operator."""
-        self._report(
-            f"it {iteration}/{total}  {values['time/iteration_s']:.2f} s  {values['time/steps_per_second']:,.0f} steps/s"
-            f"  return {values.get('episode/return', float('nan')):.2f}  length {values.get('episode/length', 0.0):.0f}"
-            f"  body {1e3 * values['error/body_pos_m']:.0f} mm  failed {100.0 * values.get('episode/failed', 0.0):.0f} %"
-            f"  std {values['policy/std']:.2f}  lr {values['policy/learning_rate']:.1e}  ETA {_clock(eta_s)}"
-        )
+        nan = float("nan")
+        parts = [
+            f"it {iteration}/{total}",
+            f"{values['time/iteration_s']:.2f} s",
+            f"{values['time/steps_per_second']:,.0f} steps/s",
+            f"reward {values['reward/total']:.2f}",
+            f"length {values.get('episode/length', nan):.0f}",
+            f"failed {100.0 * values.get('episode/failed', nan):.0f} %",
+            f"body {1e3 * values['error/body_pos_m']:.0f} mm",
+            f"std {values['policy/std']:.2f}",
+            f"lr {values['policy/learning_rate']:.1e}",
+            f"ETA {_clock(eta_s)}",
+        ]
+        self._report("  ".join(parts))
 
     def close(self) -> None:
         """Flush to the disk."""

@@ -1,4 +1,4 @@
-"""Start a policy from one with other observations: what both see keeps its weights, what is new begins without effect."""
+"""Start a policy from one with other observations: what both see keeps its weights, what is new has no effect yet."""
 
 from __future__ import annotations
 
