@@ -1,0 +1,95 @@
+"""The figure of one clip: errors, height, contacts, joints and motors over a common time axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bm_core.g1 import G1
+from bm_sim2real.plots import Curve, heat_panel, line_panel, strip_panel, time_axis
+from bm_sim2real.report_data import ClipReport, ClipTracks
+
+DT = 0.02
+"""s a row"""
+JOINT_GROUPS = (("left leg", 6), ("right leg", 6), ("waist", 3), ("left arm", 7), ("right arm", 7))
+"""Canonical joint order in blocks."""
+HEAT_TOP_RAD = 0.5
+"""The heat map's full colour, the same for all clips so that they can be compared."""
+WORST_JOINTS = 3
+
+
+def clip_figure(clip: ClipReport) -> str:
+    """All panels of a clip as HTML. Every point is a recorded control step; nothing is smoothed."""
+    tracks = clip.tracks
+    rows = len(tracks.anchor_height)
+    total = max(round(clip.seconds / DT), rows)
+    error_mm = 1e3 * _filled(tracks.body_error, total)
+    panels = [
+        line_panel(
+            "Body error", "mm",
+            [Curve(values=error_mm.max(axis=1), style="worst", label="worst of 14 bodies"),
+             Curve(values=error_mm.mean(axis=1), style="robot", label="mean")],
+            low=0.0,
+        ),
+        line_panel(
+            "Torso height", "m",
+            [Curve(values=_filled(tracks.anchor_height_reference, total), style="reference", label="reference"),
+             Curve(values=_filled(tracks.anchor_height, total), style="robot", label="robot")],
+        ),
+        _contacts(tracks, total),
+        heat_panel("Joint error", "rad", _filled(tracks.joint_error, total), JOINT_GROUPS, HEAT_TOP_RAD),
+        line_panel(
+            "Motor torque", "share of the limit",
+            [Curve(values=_filled(tracks.torque_share.max(axis=1), total), style="robot", label="highest joint")],
+            low=0.0, high=1.0,
+        ),
+    ]  # fmt: skip
+    seconds = total * DT
+    return (
+        f'<div class="stack" data-seconds="{seconds:g}">{"".join(panels)}{time_axis(seconds)}'
+        '<i class="playhead"></i></div>'
+    )
+
+
+def worst_joints(clip: ClipReport) -> list[tuple[str, float]]:
+    """The joints with the largest mean error, (name, rad)."""
+    mean = clip.tracks.joint_error.mean(axis=0)
+    return [(_joint(index), float(mean[index])) for index in np.argsort(-mean)[:WORST_JOINTS]]
+
+
+def clamp_words(clip: ClipReport) -> str:
+    """How often the guard intervened, with the joints it did so for most often."""
+    steps = max(1, len(clip.tracks.tick_ms) * 10)
+    parts = []
+    for label, counts in (("effort limit", clip.effort_clamps), ("hard stop", clip.hard_stop_clamps)):
+        if counts.sum():
+            top = int(np.argmax(counts))
+            parts.append(
+                f"{label} {counts.sum()} joint ticks, most at {_joint(top)} ({counts[top] / steps:.1%} of ticks)"
+            )
+    return "; ".join(parts) or "none"
+
+
+def _contacts(tracks: ClipTracks, total: int) -> str:
+    rows = [
+        ("left", "on-reference", tracks.reference_contact[:, 0]),
+        ("", "on-robot", tracks.robot_contact[:, 0]),
+        ("right", "on-reference", tracks.reference_contact[:, 1]),
+        ("", "on-robot", tracks.robot_contact[:, 1]),
+        ("guard", "on-guard", tracks.clamped),
+    ]
+    padded = [(label, style, _padded_flags(flags, total)) for label, style, flags in rows]
+    return strip_panel("Foot contact: reference above, robot below; guard at work", padded)
+
+
+def _filled(values: np.ndarray, total: int) -> np.ndarray:
+    """With NaN rows up to `total`, so that a clip that ended early keeps its time axis."""
+    missing = total - len(values)
+    return np.concatenate([values, np.full((missing, *values.shape[1:]), np.nan)]) if missing else values
+
+
+def _padded_flags(flags: np.ndarray, total: int) -> np.ndarray:
+    return np.concatenate([flags, np.zeros(total - len(flags), dtype=bool)])
+
+
+def _joint(index: int) -> str:
+    return G1.joint_names[index].removesuffix("_joint").replace("_", " ")
