@@ -1,0 +1,106 @@
+"""The text of a motion set, checked: known keys, right types, no key twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bm_core.errors import ConfigError
+
+ROLES = ("stand", "locomotion", "other")
+_SET_KEYS = ("name", "description", "motions")
+_ENTRY_KEYS = ("path", "glob", "weight", "start", "end", "role")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryText:
+    """One line of a motion set as written."""
+
+    where: str
+    """For messages: set and number of the entry."""
+    pattern: str
+    is_glob: bool
+    weight: float
+    start: float
+    """s"""
+    end: float | None
+    """s"""
+    role: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetDocument:
+    """A motion set as written."""
+
+    name: str
+    description: str
+    entries: tuple[EntryText, ...]
+
+
+def read_set_document(file: Path) -> SetDocument:
+    """Parses and checks a motion set. ConfigError names file, entry, key and what is allowed."""
+    try:
+        document = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file}: must be a mapping with the keys {', '.join(_SET_KEYS)}")
+    _refuse_unknown(str(file), document, _SET_KEYS)
+    for key in ("name", "description"):
+        if not isinstance(document.get(key), str) or not document[key].strip():
+            raise ConfigError(f"{file}: {key} = {document.get(key)!r}, a text expected")
+    motions = document.get("motions")
+    if not isinstance(motions, list) or not motions:
+        raise ConfigError(f"{file}: motions must be a list of entries such as {{path: walk.npz, weight: 1.0}}")
+    entries = tuple(_entry(f"{file.stem}: motions[{index}]", item) for index, item in enumerate(motions))
+    return SetDocument(name=document["name"], description=" ".join(document["description"].split()), entries=entries)
+
+
+def _entry(where: str, item: Any) -> EntryText:
+    if not isinstance(item, dict):
+        raise ConfigError(f"{where}: {item!r}: write it as {{path: FILE}} or {{glob: PATTERN}}")
+    _refuse_unknown(where, item, _ENTRY_KEYS)
+    if ("path" in item) == ("glob" in item):
+        raise ConfigError(f"{where}: needs either path or glob")
+    pattern = item.get("path", item.get("glob"))
+    if not isinstance(pattern, str) or not pattern:
+        raise ConfigError(f"{where}: {pattern!r}: a file name or a pattern expected")
+    weight = _number(where, "weight", item.get("weight", 1.0))
+    start = _number(where, "start", item.get("start", 0.0))
+    end = None if item.get("end") is None else _number(where, "end", item["end"])
+    if weight <= 0.0:
+        raise ConfigError(f"{where}: weight = {weight:g}: must be > 0; drop the entry to leave the clip out")
+    if start < 0.0 or (end is not None and end <= start):
+        raise ConfigError(f"{where}: start = {start:g}, end = {item.get('end')}: 0 <= start < end needed, in s")
+    role = item.get("role")
+    if role is not None and role not in ROLES:
+        raise ConfigError(f"{where}: role = {role!r}: must be {', '.join(ROLES)}")
+    return EntryText(
+        where=where, pattern=pattern, is_glob="glob" in item, weight=weight, start=start, end=end, role=role
+    )
+
+
+def _number(where: str, key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < float("inf"):
+        raise ConfigError(f"{where}: {key} = {value!r}: a number expected")
+    return float(value)
+
+
+def _refuse_unknown(where: str, mapping: dict[Any, Any], known: tuple[str, ...]) -> None:
+    unknown = [key for key in mapping if key not in known]
+    if unknown:
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(known)}")
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """PyYAML keeps the last of two equal keys without a word; this one refuses them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        doubled = [key for key in keys if keys.count(key) > 1]
+        if doubled:
+            raise yaml.YAMLError(f"key {doubled[0]!r} twice in one mapping (line {node.start_mark.line + 1})")
+        return super().construct_mapping(node, deep)
