@@ -16,6 +16,7 @@ from isaaclab.utils import configclass
 from torch import Tensor
 
 from bm_core.g1 import G1
+from bm_training.tracking.newton_delay import newton_delay
 
 if TYPE_CHECKING:
     from isaaclab.envs import ManagerBasedRLEnv
@@ -49,6 +50,7 @@ class DelayedJointPosition(ActionTerm):
         self._delay = torch.zeros(self.num_envs, 1, dtype=torch.int64, device=self.device)
         self._is_new = torch.ones(self.num_envs, 1, dtype=torch.bool, device=self.device)
         self._substep = 0
+        self._in_solver = newton_delay(self._asset, env) if cfg.max_delay_steps > 0 else None
 
     @property
     def action_dim(self) -> int:
@@ -80,8 +82,11 @@ class DelayedJointPosition(ActionTerm):
         self._substep = 0
 
     def apply_actions(self) -> None:
-        """Once a physics step."""
-        if self.cfg.max_delay_steps == 0:
+        """Once a physics step, or once a control step where the solver runs the loop."""
+        if self._in_solver is not None:
+            self._in_solver.set(self._previous, self._target, self._delay[:, 0])
+            target = self._target
+        elif self.cfg.max_delay_steps == 0:
             target = self._target
         else:
             target = torch.where(self._delay > self._substep, self._previous, self._target)

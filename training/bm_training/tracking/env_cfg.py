@@ -76,6 +76,8 @@ class TaskConfig:
     """No noise, pushes, delay or randomisation, no time limit, starts at frame 0."""
     max_delay_steps: int = 4
     """Command delay, 0..n physics steps of 5 ms, drawn per episode."""
+    solver_owns_loop: bool = False
+    """Newton: one CUDA graph a control step. False: Isaac Lab's loop, four graphs, same results."""
     sampler: AdaptiveSamplerConfig = AdaptiveSamplerConfig()
     start_state: StartStateConfig = StartStateConfig()
 
@@ -134,8 +136,8 @@ def tracking_env_cfg(task: TaskConfig) -> TrackingEnvCfg:
             device=task.device,
             render_interval=DECIMATION,
             physics=_physics(task.backend),
-            # Commands change between physics steps (delay), so Isaac Lab, not the solver, owns the decimation loop.
-            use_newton_actuators=False,
+            # The solver then runs all physics steps of a control step at once; newton_delay.py reaches into that loop.
+            use_newton_actuators=task.solver_owns_loop,
             save_logs_to_file=False,
         ),
         scene=_scene(task.num_envs),

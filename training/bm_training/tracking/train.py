@@ -65,6 +65,8 @@ class TrainTracking:
     """Future frames in the policy's observation, such as 4,8,16 (control steps ahead), or none."""
     max_delay_ms: float = 20.0
     """Commands reach the motors 0..this late, drawn per episode, in steps of 5 ms."""
+    solver_loop: bool = False
+    """Newton: run the physics steps of a control step in one CUDA graph instead of one graph each; same results."""
     sampling: Literal["adaptive", "uniform", "start"] = "adaptive"
     """Where episodes start."""
     resume: Path | None = None
@@ -125,6 +127,7 @@ class TrainTracking:
             seed=self.seed + 1000 * ranks.rank,
             state_estimation=self.state_estimation,
             reference_window=window,
+            solver_owns_loop=self.solver_loop,
             max_delay_steps=round(self.max_delay_ms / (1000.0 * PHYSICS_DT)),
             sampler=AdaptiveSamplerConfig(mode=SamplingMode(self.sampling)),
         )
