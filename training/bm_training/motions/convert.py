@@ -1,0 +1,115 @@
+"""Many motion files into clips, all of them or none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bm_core.errors import ClipError
+from bm_core.motion import MotionClip, find_clips, load_clip, save_clip
+
+MADE_BY = "bm motion convert"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One file to convert."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one file: a clip's length, or why it was refused."""
+
+    job: Job
+    seconds: float = 0.0
+    fault: str | None = None
+
+
+def plan_jobs(inputs: Sequence[Path], out: Path) -> list[Job]:
+    """Which file becomes which clip; folders keep their inner structure below `out`. Writes nothing.
+
+    Files inside `out` are left out, so that a folder can be converted into a folder of its own twice. Raises ClipError
+    for missing inputs, two inputs with one target, and a target that is an input.
+    """
+    jobs: dict[Path, Job] = {}
+    inside = out.resolve()
+    for given in inputs:
+        for source in find_clips(given):
+            if given.is_dir() and inside in source.resolve().parents:
+                continue
+            relative = source.relative_to(given) if given.is_dir() else Path(source.name)
+            target = out / relative.with_suffix(".npz")
+            if target in jobs and jobs[target].source.resolve() != source.resolve():
+                raise ClipError(f"{source} and {jobs[target].source} would both become {target}; rename one of them")
+            if target.resolve() == source.resolve():
+                raise ClipError(f"{source}: would be overwritten by its own clip; choose another --out")
+            jobs[target] = Job(source=source, target=target)
+    if not jobs:
+        raise ClipError(f"nothing to convert: every input lies inside {out}")
+    return list(jobs.values())
+
+
+def convert_all(
+    jobs: Sequence[Job],
+    out: Path,
+    load: Callable[[Path], MotionClip],
+    *,
+    keep_going: bool = False,
+    on_done: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Convert every job. Without `keep_going` a single refusal means that no file is written at all.
+
+    Clips are first written to a hidden folder beside their place, then moved: an interruption leaves nothing behind.
+    """
+    existing = next(parent for parent in (out, *out.absolute().parents) if parent.is_dir())
+    outcomes = []
+    with tempfile.TemporaryDirectory(prefix=".converting-", dir=existing) as staging:
+        staged: list[tuple[Path, Path]] = []
+        for index, job in enumerate(jobs):
+            try:
+                clip = load(job.source)
+            except ClipError as error:
+                outcomes.append(Outcome(job=job, fault=str(error)))
+            else:
+                place = Path(staging) / f"{index}.npz"
+                save_clip(_signed(clip), place)
+                staged.append((place, job.target))
+                outcomes.append(Outcome(job=job, seconds=clip.duration))
+            on_done(outcomes[-1])
+        if keep_going or all(outcome.fault is None for outcome in outcomes):
+            for place, target in staged:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _move(place, target)
+    return outcomes
+
+
+def loader(fps: float | None, quat: str | None, start_s: float, end_s: float | None) -> Callable[[Path], MotionClip]:
+    """load_clip with these arguments."""
+
+    def load(path: Path) -> MotionClip:
+        return load_clip(path, fps=fps, quat=quat, start_s=start_s, end_s=end_s)
+
+    return load
+
+
+def _signed(clip: MotionClip) -> MotionClip:
+    meta = dict(clip.meta)
+    if meta.get("made_by", "unknown") == "unknown":
+        meta["made_by"] = MADE_BY
+    return replace(clip, meta=meta)
+
+
+def _move(place: Path, target: Path) -> None:
+    if target.is_dir():
+        raise ClipError(f"{target}: is a folder, so no clip can be written there; choose another --out")
+    try:
+        os.replace(place, target)
+    except OSError:  # another file system below --out
+        shutil.move(place, target)
