@@ -1,0 +1,206 @@
+"""Many episodes on several processes, and what they amount to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bm_core.bundle import Bundle
+from bm_core.errors import ConfigError
+from bm_core.g1 import CONTROL_DT
+from bm_core.motion import MotionClip, load_clip
+from bm_core.observation_terms import TERMS_NEEDING_STATE
+from bm_sim2real.evaluation import ClipResult, EvaluationConfig, evaluate_clip
+from bm_sim2real.policies.tracker import TrackerPolicy
+from bm_sim2real.robots.protocol import BaseState
+from bm_sim2real.timing import percentiles
+
+PUSH_EPISODE_S = 10.0
+"""Length of the episodes that a clip is cut into under pushes, s: the reference's time_out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFile:
+    """A motion file, or a cut of it."""
+
+    path: Path
+    start_s: float = 0.0
+    end_s: float | None = None
+    """None: to the clip's end."""
+    name: str | None = None
+    """None: the clip's own."""
+
+    def load(self) -> MotionClip:
+        """The clip. Raises ClipError as load_clip does."""
+        clip = load_clip(self.path, start_s=self.start_s, end_s=self.end_s)
+        return clip if self.name is None else replace(clip, name=self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """One run: a clip or ten seconds of it, one seed."""
+
+    clip: ClipFile
+    seed: int
+    first_frame: int
+    last_frame: int
+
+
+def plan_episodes(clips: Sequence[ClipFile], seeds: int, *, is_pushed: bool) -> list[Episode]:
+    """Whole clips once; under pushes every ten seconds of them, with every seed. Reads all clips: errors come first.
+
+    ConfigError for several seeds without pushes: the simulation is deterministic, they would repeat one run.
+    """
+    if seeds < 1:
+        raise ConfigError(f"seeds = {seeds}: must be at least 1")
+    if seeds > 1 and not is_pushed:
+        raise ConfigError(f"seeds = {seeds} without pushes would repeat the same run; add --pushes")
+    episodes = []
+    for clip in clips:
+        last = clip.load().num_frames - 1
+        length = round(PUSH_EPISODE_S / CONTROL_DT) if is_pushed else last
+        spans = [(first, min(first + length, last)) for first in range(0, last, length)]
+        episodes += [
+            Episode(clip=clip, seed=seed, first_frame=first, last_frame=end)
+            for seed in range(seeds)
+            for first, end in spans
+        ]
+    return episodes
+
+
+def with_base_state(config: EvaluationConfig, policy: str | Path) -> EvaluationConfig:
+    """Ground truth for a policy that needs position and velocity of the pelvis: nothing estimates them yet."""
+    terms = {term.name for term in Bundle.read(policy).contract.observations}
+    if not terms & set(TERMS_NEEDING_STATE):
+        return config
+    return replace(config, simulation=replace(config.simulation, base_state=BaseState.GROUND_TRUTH))
+
+
+def run_episodes(
+    policy: str | Path,
+    episodes: Sequence[Episode],
+    config: EvaluationConfig,
+    *,
+    provider: str = "cpu",
+    jobs: int = 1,
+    on_result: Callable[[ClipResult], None] | None = None,
+) -> list[ClipResult]:
+    """Every episode, in the order given; `on_result` sees each as it comes. One policy and one core per process.
+
+    Raises BmError if the policy cannot be trusted or a clip cannot be read.
+    """
+    if jobs <= 1 or len(episodes) <= 1:
+        tracker = TrackerPolicy.load(policy, provider)
+        return list(_seen((_run(tracker, episode, config) for episode in episodes), on_result))
+    context = get_context("spawn")  # fork would copy locks and threads of onnxruntime
+    results: dict[int, ClipResult] = {}
+    with ProcessPoolExecutor(
+        min(jobs, len(episodes)), context, initializer=_start_worker, initargs=(str(policy), provider, config)
+    ) as pool:
+        # The longest first, or the last one runs alone at the end.
+        order = sorted(range(len(episodes)), key=lambda i: episodes[i].first_frame - episodes[i].last_frame)
+        futures = {pool.submit(_work, episodes[i]): i for i in order}
+        try:
+            for future in as_completed(futures):
+                results[futures[future]] = future.result()
+                if on_result is not None:
+                    on_result(results[futures[future]])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [results[i] for i in range(len(episodes))]
+
+
+def summarize(results: Sequence[ClipResult]) -> dict[str, Any]:
+    """The summary of `bm eval tracking` and `bm demo`. Errors are over all measured frames of all clips."""
+    completed = sum(result.completed for result in results)
+    frames = np.array([result.frames for result in results], dtype=np.float64)
+    clips = {result.clip for result in results}
+    failed = {result.clip for result in results if not result.completed}
+    wall = sum(result.wall_s for result in results)
+    return {
+        "clips": len(clips),
+        "completed": len(clips) - len(failed),
+        "episodes": len(results),
+        "completed_episodes": completed,
+        "completion_rate": completed / len(results) if results else math.nan,
+        "completion_interval": wilson_interval(completed, len(results)),
+        "body_error_m": _mean([result.body_error_m for result in results], frames),
+        "anchor_error_m": _mean([result.anchor_error_m for result in results], frames),
+        "joint_error_rad": _mean([result.joint_error_rad for result in results], frames),
+        "guard_stops": sum(result.failure == "guard" for result in results),
+        "clamp_share": _mean([result.clamp_share for result in results], frames),
+        "tick_ms": percentiles([ms for result in results for ms in result.tick_ms]),
+        "realtime_factor": sum(result.simulated_s for result in results) / wall if wall else math.nan,
+    }
+
+
+def row(result: ClipResult) -> dict[str, Any]:
+    """A result as a row of the JSON document: tick times as percentiles."""
+    values = asdict(result)
+    values["tick_ms"] = percentiles(result.tick_ms)
+    values["clamp_share"] = result.clamp_share
+    return values
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % interval of a rate; (0, 1) without trials. Source: Wilson 1927."""
+    if trials == 0:
+        return 0.0, 1.0
+    rate = successes / trials
+    centre = (rate + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _mean(values: Sequence[float], frames: np.ndarray) -> float:
+    """Weighted by measured frames; NaN if there are none. Refused clips have no frames and no say."""
+    measured = frames > 0
+    if not measured.any():
+        return math.nan
+    return float(np.average(np.array(values)[measured], weights=frames[measured]))
+
+
+def _seen(results: Iterable[ClipResult], on_result: Callable[[ClipResult], None] | None) -> Iterable[ClipResult]:
+    for result in results:
+        if on_result is not None:
+            on_result(result)
+        yield result
+
+
+def _run(policy: TrackerPolicy, episode: Episode, config: EvaluationConfig) -> ClipResult:
+    return evaluate_clip(
+        policy,
+        _loaded(episode.clip),
+        config,
+        seed=episode.seed,
+        first_frame=episode.first_frame,
+        last_frame=episode.last_frame,
+    )
+
+
+@lru_cache(maxsize=4)
+def _loaded(clip: ClipFile) -> MotionClip:
+    return clip.load()
+
+
+_worker: tuple[TrackerPolicy, EvaluationConfig] | None = None
+"""Of a worker process, set once by its initializer."""
+
+
+def _start_worker(policy: str, provider: str, config: EvaluationConfig) -> None:
+    global _worker
+    _worker = TrackerPolicy.load(policy, provider), config
+
+
+def _work(episode: Episode) -> ClipResult:
+    assert _worker is not None
+    return _run(_worker[0], episode, _worker[1])
