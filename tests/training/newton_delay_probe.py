@@ -1,4 +1,4 @@
-"""Four control steps on Newton with every delay; prints joint and root states. Argument: solver | isaaclab, who loops."""
+"""Four control steps on Newton with every delay; prints joint and root states. Argument: solver | isaaclab."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The command delay inside Newton's own decimation loop, so that a control step stays one CUDA graph.
 
 Where the solver runs all physics steps of a control step (isaaclab 3.0.0: `handles_decimation`) no Python runs between
-them; a callback ahead of each solver step is recorded into the graph instead. Same trajectories as with the loop in Isaac
-Lab (tests/training/test_newton_delay.py).
+them; a callback ahead of each solver step is recorded into the graph instead. Same trajectories as with the loop in
+Isaac Lab (tests/training/test_newton_delay.py).
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class NewtonDelay:
         self._substep = torch.zeros(1, dtype=torch.int32, device=env.device)
         manager = env.sim.physics_manager
         manager.register_post_actuator_callback(self._apply)
-        # Isaac Lab hands the loop over only where Newton computes explicit motors. Ours are implicit, that is part of the
-        # solver, and allow it just as well; the environment has asked before this term was made.
+        # Isaac Lab hands the loop over only where Newton computes explicit motors. Ours are implicit (the solver),
+        # and allow it just as well; the environment has asked before this term was made.
         manager.activate_newton_actuator_path()
         env._physics_handles_decimation = manager.handles_decimation()
 

@@ -172,8 +172,9 @@ def _add_shapes(stage: Any, model: mujoco.MjModel, body: int) -> list[Any]:
             ["PhysxCollisionAPI"],
             {
                 # MuJoCo takes the larger friction of a pair unless one side has priority: the robot's always counts.
+                # Priority also decides condim, so 3 for all: with the MJCF's 1 hands would slide on the floor.
                 "mjc:priority": 1,
-                "mjc:condim": int(model.geom_condim[geom]),
+                "mjc:condim": 3,
                 "physxCollision:contactOffset": 0.01,
                 "physxCollision:restOffset": 0.0,
             },
