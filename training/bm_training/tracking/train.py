@@ -33,9 +33,9 @@ class TrainTracking:
     motion_set: str | None = None
     """Name of a shipped motion set, or a .yaml file."""
     motions: str | None = None
-    """Instead of a set: clips, folders and patterns, separated by commas."""
+    """Instead of a set: clips and folders, separated by commas. Weights and roles need a set."""
     motion_root: Path | None = None
-    """Folder that the set's paths, or --motions, are relative to. Default: the shipped motions."""
+    """Replaces ${MOTIONS} in a motion set (else the variable BM_MOTIONS does); --motions may be relative to it."""
     backend: Literal["newton", "ovphysx", "physx"] = "newton"
     """Physics: newton is faster on a GPU, ovphysx on a CPU; physx runs inside Isaac Sim."""
     device: str | None = None
