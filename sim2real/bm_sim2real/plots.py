@@ -50,11 +50,19 @@ def line_panel(
     )
     grid = "".join(_rule(_y(tick, bottom, top)) for tick in ticks)
     labels = "".join(_tick_label(_y(tick, bottom, top), f"{tick:g}") for tick in ticks)
-    return _panel(title, unit, _legend(curves), f'<div class="plot tall">{_svg(grid + lines)}{labels}</div>')
+    return _panel(
+        title,
+        unit,
+        _legend([(c.style, c.label) for c in curves]),
+        f'<div class="plot tall">{_svg(grid + lines)}{labels}</div>',
+    )
 
 
-def strip_panel(title: str, rows: Sequence[tuple[str, str, ArrayLike]]) -> str:
-    """Rows (label, CSS class, (T,) of booleans) over a common time axis: a bar wherever the value is true."""
+def strip_panel(title: str, legend: Sequence[tuple[str, str]], rows: Sequence[tuple[str, str, ArrayLike]]) -> str:
+    """Rows (label, CSS class, (T,) of booleans) over a common time axis: a bar wherever the value is true.
+
+    `legend` is (CSS class, label) pairs.
+    """
     bars = []
     for label, style, flags in rows:
         values = np.asarray(flags, dtype=bool)
@@ -64,7 +72,7 @@ def strip_panel(title: str, rows: Sequence[tuple[str, str, ArrayLike]]) -> str:
             for first, last in true_spans(values)
         )
         bars.append(f'<div class="plot strip">{_svg(spans)}<span class="row-label">{escape(label)}</span></div>')
-    return _panel(title, "", "", "".join(bars))
+    return _panel(title, "", _legend(legend), "".join(bars))
 
 
 def heat_panel(title: str, unit: str, values: Array, groups: Sequence[tuple[str, int]], top: float) -> str:
@@ -220,9 +228,9 @@ def _tick_label(y: float, text: str) -> str:
     return f'<span class="tick" style="top:{_num(y)}%">{escape(text)}</span>'
 
 
-def _legend(curves: Sequence[Curve]) -> str:
-    keys = "".join(f'<i class="key {escape(curve.style)}"></i>{escape(curve.label)} ' for curve in curves)
-    return f'<span class="legend">{keys}</span>'
+def _legend(keys: Sequence[tuple[str, str]]) -> str:
+    marks = "".join(f'<span><i class="key {escape(style)}"></i>{escape(label)}</span>' for style, label in keys)
+    return f'<span class="legend">{marks}</span>'
 
 
 def _panel(title: str, unit: str, legend: str, body: str) -> str:

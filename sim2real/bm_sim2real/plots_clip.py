@@ -15,13 +15,14 @@ JOINT_GROUPS = (("left leg", 6), ("right leg", 6), ("waist", 3), ("left arm", 7)
 HEAT_TOP_RAD = 0.5
 """The heat map's full colour, the same for all clips so that they can be compared."""
 WORST_JOINTS = 3
+CONTACT_LEGEND = (("reference", "reference"), ("robot", "robot"))
+"""(style, label)"""
 
 
 def clip_figure(clip: ClipReport) -> str:
     """All panels of a clip as HTML. Every point is a recorded control step; nothing is smoothed."""
     tracks = clip.tracks
-    rows = len(tracks.anchor_height)
-    total = max(round(clip.seconds / DT), rows)
+    total = max(round(clip.seconds / DT), len(tracks.anchor_height), len(tracks.torque_share), 1)
     error_mm = 1e3 * _filled(tracks.body_error, total)
     panels = [
         line_panel(
@@ -39,7 +40,7 @@ def clip_figure(clip: ClipReport) -> str:
         heat_panel("Joint error", "rad", _filled(tracks.joint_error, total), JOINT_GROUPS, HEAT_TOP_RAD),
         line_panel(
             "Motor torque", "share of the limit",
-            [Curve(values=_filled(tracks.torque_share.max(axis=1), total), style="robot", label="highest joint")],
+            [Curve(values=_filled(tracks.torque_share.max(axis=1, initial=0.0), total), style="robot", label="highest joint")],
             low=0.0, high=1.0,
         ),
     ]  # fmt: skip
@@ -57,16 +58,10 @@ def worst_joints(clip: ClipReport) -> list[tuple[str, float]]:
 
 
 def clamp_words(clip: ClipReport) -> str:
-    """How often the guard intervened, with the joints it did so for most often."""
-    steps = max(1, len(clip.tracks.tick_ms) * 10)
-    parts = []
-    for label, counts in (("effort limit", clip.effort_clamps), ("hard stop", clip.hard_stop_clamps)):
-        if counts.sum():
-            top = int(np.argmax(counts))
-            parts.append(
-                f"{label} {counts.sum()} joint ticks, most at {_joint(top)} ({counts[top] / steps:.1%} of ticks)"
-            )
-    return "; ".join(parts) or "none"
+    """How often the guard intervened."""
+    counts = (("at the effort limit", clip.effort_clamps), ("at a hard stop", clip.hard_stop_clamps))
+    parts = [f"{count} joint ticks {label}" for label, count in counts if count]
+    return f"{', '.join(parts)} ({clip.clamp_share:.2%} of all)" if parts else "none"
 
 
 def _contacts(tracks: ClipTracks, total: int) -> str:
@@ -75,10 +70,9 @@ def _contacts(tracks: ClipTracks, total: int) -> str:
         ("", "on-robot", tracks.robot_contact[:, 0]),
         ("right", "on-reference", tracks.reference_contact[:, 1]),
         ("", "on-robot", tracks.robot_contact[:, 1]),
-        ("guard", "on-guard", tracks.clamped),
     ]
     padded = [(label, style, _padded_flags(flags, total)) for label, style, flags in rows]
-    return strip_panel("Foot contact: reference above, robot below; guard at work", padded)
+    return strip_panel("Feet on the floor", CONTACT_LEGEND, padded)
 
 
 def _filled(values: np.ndarray, total: int) -> np.ndarray:

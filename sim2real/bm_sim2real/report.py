@@ -113,7 +113,7 @@ def _row(clip: ClipReport, widest: float) -> str:
     share = 100.0 * clip.body_error_m / widest if np.isfinite(clip.body_error_m) else 0.0
     style = "" if clip.completed else ' class="over"'
     meter = f'<span class="meter"><i{style} style="width:{share:.0f}%"></i></span>'
-    clamps = int(clip.effort_clamps.sum() + clip.hard_stop_clamps.sum())
+    clamps = clip.effort_clamps + clip.hard_stop_clamps
     promised = ' <span class="pill plain">promised</span>' if clip.is_promised else ""
     return (
         f'<tr><td>{_mark(clip)}</td><td><a href="#{_anchor(clip)}">{escape(clip.name)}</a>{promised}</td>'

@@ -26,13 +26,11 @@ class ClipTracks:
     joint_error: Array
     """(T, 29) rad, absolute"""
     torque_share: Array
-    """(T, 29) |motor torque| / effort limit"""
+    """(T, 29) |motor torque| / effort limit, at the policy's readings"""
     robot_contact: NDArray[np.bool_]
-    """(T, 2) left and right foot on the floor"""
+    """(T, 2) left, right sole within 2 cm of the floor"""
     reference_contact: NDArray[np.bool_]
-    """(T, 2) the reference's sole within 2 cm of the floor"""
-    clamped: NDArray[np.bool_]
-    """(T,) the command guard changed a target within this step"""
+    """(T, 2) the same of the reference"""
     tick_ms: Array
     """(T,) state machine and policy, reading to command"""
 
@@ -55,10 +53,12 @@ class ClipReport:
     anchor_error_m: float
     tick_ms: Mapping[str, float]
     """p50, p99, max"""
-    effort_clamps: NDArray[np.int64]
-    """(29,) writer ticks (2 ms) in which the guard held a joint's torque at its effort limit"""
-    hard_stop_clamps: NDArray[np.int64]
-    """(29,) writer ticks in which it removed a torque outwards at a hard stop"""
+    effort_clamps: int
+    """Joint-ticks (2 ms) in which the guard held a torque at the effort limit."""
+    hard_stop_clamps: int
+    """Joint-ticks in which it removed a torque outwards at a hard stop."""
+    clamp_share: float
+    """Of all joint-ticks."""
     made_by: str = ""
     """Where the motion comes from, in words."""
     tracks: ClipTracks

@@ -62,7 +62,7 @@ def film(job: VideoJob) -> ClipVideo:
     robot, reference = job.robot_qpos[rows], job.reference_qpos[rows]
     azimuth = np.radians(CAMERA.azimuth)
     right = BESIDE * np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
-    frames = iter_frames(robot, reference, size=job.size, camera=CAMERA, reference_offset=right)
+    frames = iter_frames(robot, reference, size=job.size, camera=CAMERA, reference_offset=right.tolist())
     fps = 1.0 / (FRAME_STEP * CONTROL_DT)
     has_ffmpeg = ffmpeg_path() is not None
     data = encode_mp4(frames, job.size, fps) if has_ffmpeg else encode_gif(frames, fps)
