@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
-from multiprocessing import get_context
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +14,18 @@ import numpy as np
 from bm_core.bundle import Bundle
 from bm_core.errors import ConfigError
 from bm_core.g1 import CONTROL_DT
-from bm_core.motion import MotionClip, load_clip
+from bm_core.motion import MotionClip
 from bm_core.observation_terms import TERMS_NEEDING_STATE
+from bm_sim2real.clip_files import ClipFile
 from bm_sim2real.evaluation import ClipResult, EvaluationConfig, evaluate_clip
 from bm_sim2real.policies.tracker import TrackerPolicy
+from bm_sim2real.policy_pool import run_tasks
 from bm_sim2real.robots.protocol import BaseState
+from bm_sim2real.statistics import wilson_interval
 from bm_sim2real.timing import percentiles
 
 PUSH_EPISODE_S = 10.0
 """Length of the episodes that a clip is cut into under pushes, s: the reference's time_out."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipFile:
-    """A motion file, or a cut of it."""
-
-    path: Path
-    start_s: float = 0.0
-    end_s: float | None = None
-    """None: to the clip's end."""
-    name: str | None = None
-    """None: the clip's own."""
-
-    def load(self) -> MotionClip:
-        """The clip. Raises ClipError as load_clip does."""
-        clip = load_clip(self.path, start_s=self.start_s, end_s=self.end_s)
-        return clip if self.name is None else replace(clip, name=self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,30 +77,13 @@ def run_episodes(
     jobs: int = 1,
     on_result: Callable[[ClipResult], None] | None = None,
 ) -> list[ClipResult]:
-    """Every episode, in the order given; `on_result` sees each as it comes. One policy and one core per process.
+    """Every episode, in the order given; `on_result` sees each as it comes.
 
     Raises BmError if the policy cannot be trusted or a clip cannot be read.
     """
-    if jobs <= 1 or len(episodes) <= 1:
-        tracker = TrackerPolicy.load(policy, provider)
-        return list(_seen((_run(tracker, episode, config) for episode in episodes), on_result))
-    context = get_context("spawn")  # fork would copy locks and threads of onnxruntime
-    results: dict[int, ClipResult] = {}
-    with ProcessPoolExecutor(
-        min(jobs, len(episodes)), context, initializer=_start_worker, initargs=(str(policy), provider, config)
-    ) as pool:
-        # The longest first, or the last one runs alone at the end.
-        order = sorted(range(len(episodes)), key=lambda i: episodes[i].first_frame - episodes[i].last_frame)
-        futures = {pool.submit(_work, episodes[i]): i for i in order}
-        try:
-            for future in as_completed(futures):
-                results[futures[future]] = future.result()
-                if on_result is not None:
-                    on_result(results[futures[future]])
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [results[i] for i in range(len(episodes))]
+    return run_tasks(
+        policy, provider, partial(_run, config=config), episodes, jobs=jobs, cost=_num_frames, on_result=on_result
+    )
 
 
 def summarize(results: Sequence[ClipResult]) -> dict[str, Any]:
@@ -151,29 +118,12 @@ def row(result: ClipResult) -> dict[str, Any]:
     return values
 
 
-def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a rate; (0, 1) without trials. Source: Wilson 1927."""
-    if trials == 0:
-        return 0.0, 1.0
-    rate = successes / trials
-    centre = (rate + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z / (1 + z * z / trials) * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def _mean(values: Sequence[float], frames: np.ndarray) -> float:
     """Weighted by measured frames; NaN if there are none. Refused clips have no frames and no say."""
     measured = frames > 0
     if not measured.any():
         return math.nan
     return float(np.average(np.array(values)[measured], weights=frames[measured]))
-
-
-def _seen(results: Iterable[ClipResult], on_result: Callable[[ClipResult], None] | None) -> Iterable[ClipResult]:
-    for result in results:
-        if on_result is not None:
-            on_result(result)
-        yield result
 
 
 def _run(policy: TrackerPolicy, episode: Episode, config: EvaluationConfig) -> ClipResult:
@@ -192,15 +142,5 @@ def _loaded(clip: ClipFile) -> MotionClip:
     return clip.load()
 
 
-_worker: tuple[TrackerPolicy, EvaluationConfig] | None = None
-"""Of a worker process, set once by its initializer."""
-
-
-def _start_worker(policy: str, provider: str, config: EvaluationConfig) -> None:
-    global _worker
-    _worker = TrackerPolicy.load(policy, provider), config
-
-
-def _work(episode: Episode) -> ClipResult:
-    assert _worker is not None
-    return _run(_worker[0], episode, _worker[1])
+def _num_frames(episode: Episode) -> int:
+    return episode.last_frame - episode.first_frame

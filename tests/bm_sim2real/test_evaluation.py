@@ -11,11 +11,13 @@ from bm_core.motion import clip_from_qpos, save_clip
 from bm_core.reference import MotionReference
 from bm_core.rotations import quat_from_euler_xyz, quat_from_yaw, quat_multiply, quat_rotate
 from bm_sim2real.blend import still
+from bm_sim2real.clip_files import ClipFile
 from bm_sim2real.evaluation import EvaluationConfig, Start, evaluate_clip
-from bm_sim2real.evaluation_batch import ClipFile, Episode, plan_episodes, run_episodes, summarize, wilson_interval
+from bm_sim2real.evaluation_batch import Episode, plan_episodes, run_episodes, summarize
 from bm_sim2real.policies.tracker import TrackerPolicy
 from bm_sim2real.pushes import PushConfig, PushSchedule, push_rng
 from bm_sim2real.robots.ground_truth import GroundTruth
+from bm_sim2real.statistics import wilson_interval
 from bm_sim2real.tracking_errors import Terminations, tracking_errors
 
 TORSO, LEFT_WRIST, LEFT_FOOT = 15, 22, 6  # canonical body order of the reference sheet: pelvis, legs, waist, arms

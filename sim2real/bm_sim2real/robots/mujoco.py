@@ -183,6 +183,11 @@ class MujocoRobot:
         bodies = {int(self.model.geom_bodyid[geom]) for geom in np.unique(geoms) if geom != self._floor}
         return frozenset(self.model.body(body).name for body in bodies)
 
+    def pelvis_height(self) -> float:
+        """m above the floor; cheaper than the whole ground truth."""
+        self._connected()
+        return float(self._qpos[2])
+
     def motor_torque(self) -> Array:
         """(29,) N m that the motors really exerted in the last step."""
         self._connected()
