@@ -142,8 +142,8 @@ def tracking_env_cfg(task: TaskConfig) -> TrackingEnvCfg:
         ),
         scene=_scene(task.num_envs),
         episode_length_s=1.0e6 if task.play else 10.0,
-        commands=CommandsCfg(motion=_motion(task)),
-        actions=ActionsCfg(joint_pos=_action(task)),
+        commands=CommandsCfg(motion=_motion(task)),  # pyright: ignore[reportCallIssue]
+        actions=ActionsCfg(joint_pos=_action(task)),  # pyright: ignore[reportCallIssue]
         observations={"policy": _policy_group(task), "critic": _critic_group(task)},
         rewards=_rewards(),
         terminations=_terminations(),
@@ -195,7 +195,7 @@ def _motion(task: TaskConfig) -> command.MotionCommandCfg:
         reference_window=task.reference_window or None,
     )
     if task.play:
-        cfg.pose_noise = cfg.velocity_noise = (0.0,) * 6
+        cfg.pose_noise = cfg.velocity_noise = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         cfg.joint_pos_noise = 0.0
     return cfg
 

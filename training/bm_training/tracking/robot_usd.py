@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import mujoco
 
 _COLLISION_GROUP = 3
-_AXES = {(1.0, 0.0, 0.0): "X", (0.0, 1.0, 0.0): "Y", (0.0, 0.0, 1.0): "Z"}
+_AXES: dict[tuple[float, ...], str] = {(1.0, 0.0, 0.0): "X", (0.0, 1.0, 0.0): "Y", (0.0, 0.0, 1.0): "Z"}
 
 
 def cache_dir() -> Path:
