@@ -92,6 +92,6 @@ def _up(quat: Array) -> float:
     return float(np.median(-gravity_in_body(quat)[:, 2]))
 
 
-_REMEDY = "correct --quat or motions.yaml, or the columns of the file"
+_REMEDY = "correct --quat, motions.yaml or the file; if it is right, convert it with --trust-order"
 _FROM_ISAAC = np.array([ISAAC_JOINT_NAMES.index(name) for name in G1.joint_names])
 _LEGS_SWAPPED = np.array([*range(6, 12), *range(6), *range(12, len(G1.joints))])

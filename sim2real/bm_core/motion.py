@@ -125,11 +125,13 @@ def load_clip(
     quat: str | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
+    trust_order: bool = False,
 ) -> MotionClip:
     """Read any supported motion file as a clip: our own, 36-column CSV, root-only npz, nameless npz.
 
     `fps` and `quat` ("wxyz" | "xyzw") say what the file cannot; else the nearest motions.yaml does. `start_s` and
-    `end_s` (s) cut before anything is checked. Raises ClipError naming file, frame, joint, value, limit and remedy.
+    `end_s` (s) cut before anything is checked. `trust_order` skips the test whether another order of quaternion or
+    joints fits better. Raises ClipError naming file, frame, joint, value, limit and remedy.
     """
     path = Path(path)
     label = path.name
@@ -146,7 +148,8 @@ def load_clip(
         raw = raw.cut(label, start_s, end_s)
     check_motion(label, raw.root_pos, raw.root_quat, raw.joint_pos, raw.fps, first_frame=raw.first_frame)
     root_quat = quat_normalize(raw.root_quat)
-    check_plausible(label, raw.root_pos, root_quat, raw.joint_pos, raw.fps, declared=raw.quat_order)
+    if not trust_order:
+        check_plausible(label, raw.root_pos, root_quat, raw.joint_pos, raw.fps, declared=raw.quat_order)
     meta = {"source": raw.source, "licence": raw.licence, "made_by": raw.made_by}
     return _build(path.stem, raw.root_pos, root_quat, raw.joint_pos, raw.fps, meta)
 

@@ -230,6 +230,7 @@ def _scene_model(size: tuple[int, int]) -> Any:
     spec.visual.global_.offwidth, spec.visual.global_.offheight = size
     spec.visual.quality.shadowsize = 0  # drawn on the CPU, shadows cost 2.5 times the rest [M]
     spec.visual.headlight.ambient[:], spec.visual.headlight.diffuse[:] = 0.45, 0.35
+    spec.visual.headlight.specular[:] = 0.1
     checker, sky = mujoco.mjtBuiltin.mjBUILTIN_CHECKER, mujoco.mjtBuiltin.mjBUILTIN_GRADIENT
     spec.add_texture(
         name="floor_texture", type=mujoco.mjtTexture.mjTEXTURE_2D, builtin=checker, width=256, height=256,
@@ -243,7 +244,9 @@ def _scene_model(size: tuple[int, int]) -> Any:
     floor.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "floor_texture"
     plane = mujoco.mjtGeom.mjGEOM_PLANE
     spec.worldbody.add_geom(name="picture_floor", type=plane, size=[0, 0, 0.05], material="floor_material")
-    sun = spec.worldbody.add_light(pos=[0, 0, 6], dir=[-0.3, 0.35, -1], diffuse=[0.55, 0.55, 0.55])
+    sun = spec.worldbody.add_light(
+        pos=[0, 0, 6], dir=[-0.3, 0.35, -1], diffuse=[0.55, 0.55, 0.55], specular=[0.1, 0.1, 0.1]
+    )
     if hasattr(mujoco, "mjtLightType"):
         sun.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
     else:  # MuJoCo before 3.3.3

@@ -269,6 +269,17 @@ def test_a_motionless_robot_read_upside_down_is_refused(tmp_path):
         load_clip(path, fps=30, quat="xyzw")
 
 
+def test_a_motion_that_slides_on_purpose_can_be_trusted(tmp_path):
+    # On skates, and the pelvis in an order that happens to slide less: refused, unless the user says that it is right.
+    root_pos, root_quat, joint_pos = squat(yaw=0.0)
+    lean = quat_from_euler_xyz(0.0, 0.15, 0.0)
+    moved, tilted = quat_rotate(lean, root_pos), quat_multiply(lean, root_quat)
+    path = write_csv(tmp_path / "a.csv", csv_rows((moved, tilted, joint_pos), "xyzw"))
+    with pytest.raises(ClipError, match="convert it with --trust-order"):
+        load_clip(path, fps=30, quat="wxyz")
+    assert load_clip(path, fps=30, quat="wxyz", trust_order=True).num_frames == 101
+
+
 def test_isaac_joint_order_in_a_csv_is_refused(tmp_path):
     root_pos, root_quat, joint_pos = squat(depth=0.3)
     columns = [G1.joint_index[name] for name in ISAAC_JOINT_NAMES]

@@ -33,7 +33,7 @@ class WarningLimits:
     """rad outside the joint's range."""
     foot_slide: float = 0.1
     """m/s, median over the frames in which a sole is on the floor."""
-    self_collision: float = 0.01
+    self_collision: float = 0.02
     """m that two collision shapes overlap."""
     start_distance: float = 1.0
     """rad of the worst joint between the first frame and the default pose: entering the clip is a long way."""

@@ -1,4 +1,4 @@
-"""The table of `bm motion check`."""
+"""What `bm motion check` prints."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from bm_training.motions.check import ClipCheck, ClipMeasures
 
-COLUMNS = ("clip", "s", "below floor cm", "lowest cm", "speed %", "over limit", "slide m/s", "self", "jumps", "start")
-"""What belongs to which warning stands in the same cell, so that a yellow cell is the warning."""
+COLUMNS = ("clip", "s", "below floor", "lowest", "speed", "over limit", "slide", "self", "jumps", "start")
+UNITS = ("", "", "cm (frames)", "cm", "%", "rad", "m/s", "frames", "", "rad")
 
 
 def summarize(checks: Sequence[ClipCheck]) -> dict[str, Any]:
@@ -29,16 +29,14 @@ def summarize(checks: Sequence[ClipCheck]) -> dict[str, Any]:
 
 
 def check_table(checks: Sequence[ClipCheck]) -> Table:
-    """One line a clip; yellow cells are warnings, red lines are refused."""
+    """One line a clip; an exclamation mark (and yellow) is a warning, a line of dashes (red) is refused."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        caption="yellow: warning · red: refused · frames at 50 fps in brackets · start: rad to the default pose"
-    )
+    table = Table(caption="! warning   - refused   frames at 50 fps   start: worst joint against the default pose")
     table.add_column(COLUMNS[0])
-    for column in COLUMNS[1:]:
-        table.add_column(column, justify="right")
+    for column, unit in zip(COLUMNS[1:], UNITS[1:], strict=True):
+        table.add_column(f"{column}\n{unit}", justify="right")
     for check in checks:
         if check.measures is None:
             table.add_row(Text(check.name), *["-"] * (len(COLUMNS) - 1), style="red")
@@ -47,21 +45,41 @@ def check_table(checks: Sequence[ClipCheck]) -> Table:
     return table
 
 
+def warning_lines(checks: Sequence[ClipCheck]) -> list[str]:
+    """One line a warning, naming value, joint, frame or links."""
+    return [
+        f"{check.name}: {_describe(name, check.measures)}"
+        for check in checks
+        if check.measures
+        for name in check.warnings
+    ]
+
+
 def _cells(m: ClipMeasures, warnings: Sequence[str]) -> list[Text]:
     from rich.text import Text
 
     cells = {
         "penetration": f"{100 * m.penetration:.1f} ({m.penetration_frames})",
         "floor_gap": f"{100 * m.floor_gap:+.1f}",
-        "joint_speed": f"{_short(m.fastest_joint)} {100 * m.joint_speed:.0f}",
-        "limit_overshoot": f"{_short(m.overshooting_joint)} {m.limit_overshoot:.3f}" if m.limit_overshoot else "",
+        "joint_speed": f"{100 * m.joint_speed:.0f}",
+        "limit_overshoot": f"{m.limit_overshoot:.3f}",
         "foot_slide": f"{m.foot_slide:.2f}",
-        "self_collision": f"{m.self_collision_pair} ({m.self_collision_frames})" if m.self_collision_frames else "",
-        "jumps": f"{m.jumps} (frame {m.jump_frame})" if m.jumps else "",
+        "self_collision": str(m.self_collision_frames),
+        "jumps": str(m.jumps),
         "start_distance": f"{m.start_distance:.2f}",
     }
-    return [Text(text, style="yellow" if name in warnings else "") for name, text in cells.items()]
+    marked = {name: text + (" !" if name in warnings else "  ") for name, text in cells.items()}
+    return [Text(text, style="yellow" if name in warnings else "") for name, text in marked.items()]
 
 
-def _short(joint: str) -> str:
-    return joint.removesuffix("_joint")
+def _describe(warning: str, m: ClipMeasures) -> str:
+    return {
+        "penetration": f"{100 * m.penetration:.1f} cm below the floor, {m.penetration_frames} frames",
+        "floor_gap": f"the lowest point is {100 * m.floor_gap:+.1f} cm above the floor (median)",
+        "joint_speed": f"{m.fastest_joint} reaches {100 * m.joint_speed:.0f} % of its motor's speed",
+        "limit_overshoot": f"{m.overshooting_joint} is {m.limit_overshoot:.3f} rad outside its range",
+        "foot_slide": f"the standing foot slides at {m.foot_slide:.2f} m/s (median)",
+        "self_collision": f"{m.self_collision_pair} overlap, {m.self_collision_frames} frames with any overlap",
+        "jumps": f"{m.jumps} jump(s), the largest before frame {m.jump_frame}",
+        "start_distance": f"the first frame is {m.start_distance:.2f} rad from the default pose",
+    }[warning]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -32,22 +33,32 @@ class Convert:
     """Folder for the clips; made if missing, inner folders of the inputs are kept."""
     fps: float | None = None
     """Rate of files that do not say it themselves (CSV); otherwise a motions.yaml near the file is asked."""
-    quat: str | None = None
-    """Quaternion order, wxyz or xyzw, of files that do not say it themselves."""
+    quat: Literal["wxyz", "xyzw"] | None = None
+    """Quaternion order of files that do not say it themselves."""
     start: float = 0.0
     """Cut: first second to keep."""
     end: float | None = None
     """Cut: last second to keep; default: to the end."""
+    trust_order: bool = False
+    """Skip the test whether another order of quaternion or joints fits better; for motions that slide on purpose."""
     keep_going: bool = False
     """Convert what can be converted although other files are refused."""
 
     def __call__(self) -> int:
-        from bm_training.motions.convert import convert_all, loader, plan_jobs
+        from bm_core.motion import load_clip
+        from bm_training.motions.convert import convert_all, plan_jobs
 
         if not self.inputs:
             raise ConfigError("motion convert: give files or folders to convert")
         jobs = plan_jobs(self.inputs, self.out)
-        load = loader(self.fps, self.quat, self.start, self.end)
+        load = partial(
+            load_clip,
+            fps=self.fps,
+            quat=self.quat,
+            start_s=self.start,
+            end_s=self.end,
+            trust_order=self.trust_order,
+        )
         with _Progress("converting", len(jobs)) as progress:
             outcomes = convert_all(jobs, self.out, load, keep_going=self.keep_going, on_done=progress.advance)
         return self._report(outcomes)
@@ -79,15 +90,17 @@ class CheckMotions:
     """Files, or folders that are searched recursively; default: the shipped clips."""
     fps: float | None = None
     """Rate of files that do not say it themselves."""
-    quat: str | None = None
-    """Quaternion order, wxyz or xyzw, of files that do not say it themselves."""
+    quat: Literal["wxyz", "xyzw"] | None = None
+    """Quaternion order of files that do not say it themselves."""
+    details: bool = False
+    """Also print one line a warning, naming joint, links, value or frame."""
     json: Path | None = None
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
         from bm_sim2real.result_json import write_result
         from bm_training.motions.check import WarningLimits, check_file
-        from bm_training.motions.check_table import check_table, summarize
+        from bm_training.motions.check_table import check_table, summarize, warning_lines
         from bm_training.motions.collision_shapes import CollisionShapes
 
         files = _files(self.paths)
@@ -103,6 +116,8 @@ class CheckMotions:
             rows = [check.row() for check in checks]
             write_result(self.json, command="motion check", rows=rows, summary=summary, passed=passed)
         _console().print(check_table(checks))
+        for line in warning_lines(checks) if self.details else ():
+            _line(line, "yellow")
         for check in checks:
             if check.fault is not None:
                 _line(f"fault: {check.fault}", "red", is_error=True)
@@ -118,8 +133,8 @@ class ListMotions:
     """Files, or folders that are searched recursively; default: the shipped clips."""
     fps: float | None = None
     """Rate of files that do not say it themselves."""
-    quat: str | None = None
-    """Quaternion order, wxyz or xyzw, of files that do not say it themselves."""
+    quat: Literal["wxyz", "xyzw"] | None = None
+    """Quaternion order of files that do not say it themselves."""
 
     def __call__(self) -> int:
         from rich.table import Table
@@ -167,46 +182,57 @@ class Render:
     """Width and height in pixels, both even."""
     azimuth: float = 130.0
     """Direction of sight, degrees; 90 looks along +y."""
-    frames: int = field(default=SHEET_FRAMES)
+    frames: int = SHEET_FRAMES
     """Pictures on a contact sheet, evenly spaced."""
     fps: float | None = None
     """Rate of a file that does not say it itself. (The movie has 25 frames a second, in real time.)"""
-    quat: str | None = None
-    """Quaternion order, wxyz or xyzw, of a file that does not say it itself."""
+    quat: Literal["wxyz", "xyzw"] | None = None
+    """Quaternion order of a file that does not say it itself."""
 
     def __call__(self) -> int:
-        import numpy as np
-
         from bm_core.motion import load_clip
         from bm_sim2real.rendering import Camera, clip_qpos, iter_frames, picture_source
-        from bm_sim2real.video import MOVIES, SHEET, write_contact_sheet, write_movie
+        from bm_sim2real.video import write_contact_sheet, write_movie
 
-        suffix = self.out.suffix
-        if suffix not in (*MOVIES, SHEET):
-            raise ConfigError(f"{self.out}: must end in {', '.join((*MOVIES, SHEET))}")
-        if self.frames < 1 or min(self.size) < 16 or any(side % 2 for side in self.size):
-            raise ConfigError("motion render: --frames must be >= 1, both sides of --size even and >= 16")
-        load = {"fps": self.fps, "quat": self.quat, "start_s": self.start, "end_s": self.end}
-        clip = load_clip(self.clip, **load)
-        qpos = clip_qpos(clip)
-        ghost = None if self.reference is None else clip_qpos(load_clip(self.reference, **load))
-        step = clip.fps / MOVIE_FPS
-        count = self.frames if suffix == SHEET else max(1, round(len(qpos) / step))
-        picked = np.round(np.linspace(0, len(qpos) - 1, count)).astype(int)
-        if ghost is not None:
-            ghost = ghost[np.minimum(picked, len(ghost) - 1)]
-        camera = Camera(azimuth=self.azimuth, smoothing=1 if suffix == SHEET else Camera.smoothing)
+        is_sheet = self._is_sheet()
+        load = partial(load_clip, fps=self.fps, quat=self.quat, start_s=self.start, end_s=self.end)
+        clip = load(self.clip)
+        picked = _evenly(clip.num_frames, self.frames if is_sheet else round(clip.num_frames * MOVIE_FPS / clip.fps))
+        ghost = None
+        if self.reference is not None:
+            second = clip_qpos(load(self.reference))
+            ghost = second[[min(frame, len(second) - 1) for frame in picked]]
         pictures = iter_frames(
-            qpos[picked], ghost, size=self.size, camera=camera, reference_offset=self.reference_offset
+            clip_qpos(clip)[picked],
+            ghost,
+            size=self.size,
+            camera=Camera(azimuth=self.azimuth, smoothing=1 if is_sheet else Camera.smoothing),
+            reference_offset=self.reference_offset,
         )
-        with _Progress("drawing", count) as progress:
+        with _Progress("drawing", len(picked)) as progress:
             counted = (picture for picture in pictures if progress.advance() is None)
-            if suffix == SHEET:
+            if is_sheet:
                 write_contact_sheet(self.out, counted)
             else:
                 write_movie(self.out, counted, MOVIE_FPS)
-        _line(f"{self.out}: {count} pictures of {clip.name}, {clip.duration:.1f} s, drawn by {picture_source()}")
+        _line(f"{self.out}: {len(picked)} pictures of {clip.name}, {clip.duration:.1f} s, drawn by {picture_source()}")
         return 0
+
+    def _is_sheet(self) -> bool:
+        """Whether the output is a contact sheet; ConfigError for arguments that cannot be drawn."""
+        from bm_sim2real.video import MOVIES, SHEET
+
+        if self.out.suffix not in (*MOVIES, SHEET):
+            raise ConfigError(f"{self.out}: must end in {', '.join((*MOVIES, SHEET))}")
+        if self.frames < 1 or min(self.size) < 16 or any(side % 2 for side in self.size):
+            raise ConfigError("motion render: --frames must be >= 1, both sides of --size even and >= 16")
+        return self.out.suffix == SHEET
+
+
+def _evenly(num_frames: int, count: int) -> list[int]:
+    """`count` frame numbers, evenly spaced, the first and the last among them."""
+    count = max(1, count)
+    return [round(index * (num_frames - 1) / max(1, count - 1)) for index in range(count)]
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:

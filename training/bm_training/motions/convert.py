@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bm_core.errors import ClipError
-from bm_core.motion import MotionClip, find_clips, load_clip, save_clip
+from bm_core.motion import MotionClip, find_clips, save_clip
 
 MADE_BY = "bm motion convert"
 
@@ -48,6 +48,8 @@ def plan_jobs(inputs: Sequence[Path], out: Path) -> list[Job]:
             target = out / relative.with_suffix(".npz")
             if target in jobs and jobs[target].source.resolve() != source.resolve():
                 raise ClipError(f"{source} and {jobs[target].source} would both become {target}; rename one of them")
+            if target.is_dir():
+                raise ClipError(f"{target}: is a folder, so no clip can be written there; choose another --out")
             if target.resolve() == source.resolve():
                 raise ClipError(f"{source}: would be overwritten by its own clip; choose another --out")
             jobs[target] = Job(source=source, target=target)
@@ -68,9 +70,8 @@ def convert_all(
 
     Clips are first written to a hidden folder beside their place, then moved: an interruption leaves nothing behind.
     """
-    existing = next(parent for parent in (out, *out.absolute().parents) if parent.is_dir())
     outcomes = []
-    with tempfile.TemporaryDirectory(prefix=".converting-", dir=existing) as staging:
+    with _staging_folder(out) as staging:
         staged: list[tuple[Path, Path]] = []
         for index, job in enumerate(jobs):
             try:
@@ -90,15 +91,6 @@ def convert_all(
     return outcomes
 
 
-def loader(fps: float | None, quat: str | None, start_s: float, end_s: float | None) -> Callable[[Path], MotionClip]:
-    """load_clip with these arguments."""
-
-    def load(path: Path) -> MotionClip:
-        return load_clip(path, fps=fps, quat=quat, start_s=start_s, end_s=end_s)
-
-    return load
-
-
 def _signed(clip: MotionClip) -> MotionClip:
     meta = dict(clip.meta)
     if meta.get("made_by", "unknown") == "unknown":
@@ -106,10 +98,19 @@ def _signed(clip: MotionClip) -> MotionClip:
     return replace(clip, meta=meta)
 
 
+def _staging_folder(out: Path) -> tempfile.TemporaryDirectory[str]:
+    """A hidden folder in `out`, or in the nearest folder above it that exists: on the same disk, so moves are atomic."""
+    existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise ClipError(f"{out}: {existing} is a file, not a folder; choose another --out")
+    try:
+        return tempfile.TemporaryDirectory(prefix=".converting-", dir=existing)
+    except OSError as error:
+        raise ClipError(f"{out}: cannot be written: {error.strerror or error}; choose another --out") from error
+
+
 def _move(place: Path, target: Path) -> None:
-    if target.is_dir():
-        raise ClipError(f"{target}: is a folder, so no clip can be written there; choose another --out")
     try:
         os.replace(place, target)
-    except OSError:  # another file system below --out
+    except OSError:  # another disk is mounted below --out
         shutil.move(place, target)
