@@ -11,7 +11,7 @@ from bm_core.errors import ConfigError
 from bm_core.g1 import CONTROL_DT
 from bm_core.locomotion.config import GaitConfig
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 STILL = 0.02
 """Commands below this (m/s, rad/s) mean standing."""
@@ -21,14 +21,14 @@ class CommandPath:
     """Pose and body velocity per frame. Frame 0 is the start; later frames appear by `hold` and `follow`."""
 
     def __init__(self, commands: Array, config: GaitConfig, start: Array, velocity: Array) -> None:
-        """`commands` (T, 3) m/s, m/s, rad/s in the body's yaw frame; the last one goes on for ever."""
-        self._commands = clamp_commands(commands, config)
+        """`commands` (T, 3) m/s, m/s, rad/s in the yaw frame, checked; the last one goes on for ever."""
+        self._commands = commands
         self._slew = [limit * CONTROL_DT for limit in config.max_accel]
         self._poses = [(float(start[0]), float(start[1]), float(start[2]))]
         self._velocities = [(float(velocity[0]), float(velocity[1]), float(velocity[2]))]
 
     def command(self, frame: int) -> Array:
-        """The clamped command at a frame, (3,)."""
+        """The command at a frame, (3,)."""
         return self._commands[min(frame, len(self._commands) - 1)]
 
     def next_command(self, frame: int) -> int | None:
@@ -80,7 +80,7 @@ class CommandPath:
         return np.array(self._velocities[:num_frames])
 
 
-def clamp_commands(commands: Array, config: GaitConfig) -> Array:
+def checked_commands(commands: Array, config: GaitConfig) -> Array:
     """Commands (T, 3) scaled into the ellipsoid of the gait's speeds: outside it the ankles run out of range.
 
     ConfigError unless finite and of that shape.

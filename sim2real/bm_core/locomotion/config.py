@@ -12,6 +12,9 @@ SOLE_HEIGHT = 0.035
 GRAVITY = 9.81
 """m/s^2"""
 
+COM_HEIGHT = 0.67
+"""Of the standing robot, m; the first guess that the refinements start from."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GaitConfig:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bm_core.g1 import CONTROL_DT
 from bm_core.locomotion.config import GRAVITY
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 def com_of_zmp(zmp: Array, height: Array, start: Array) -> Array:

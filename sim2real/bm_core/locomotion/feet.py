@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from bm_core.locomotion.config import SOLE_HEIGHT, GaitConfig
 from bm_core.locomotion.footsteps import FootPlace, FootPlan, Step
-from bm_core.locomotion.planar import along_arc, bump, ease, place
+from bm_core.locomotion.planar import along_arc, bump, ease, fade, place
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 _TOE = 0.142
 """Tip of the sole ahead of the ankle, m."""
@@ -57,7 +57,29 @@ def _stand(foot: FootPlace, side: int, since: int, motion: FootMotion) -> None:
     motion.yaw[since:, side] = pose[2]
 
 
+def _finish_swing(step: Step, motion: FootMotion, config: GaitConfig) -> None:
+    """The rest of a swing that is under way at frame 0: position and velocity go on from where they are."""
+    start = step.airborne
+    assert start is not None
+    offset, rate = (weight[: min(step.land, len(motion.pos))] for weight in fade(step.land, len(motion.pos)))
+    end = step.end.pose
+    goal = np.array([end[0], end[1], SOLE_HEIGHT])
+    frames = slice(0, len(offset))
+    motion.pos[frames, step.side] = goal + np.outer(offset, start.pos - goal) + np.outer(rate, start.vel)
+    # High enough on the way, however low and fast the foot came; little is left to clear just before it lands.
+    arch = bump(np.arange(len(offset)) / step.land)
+    low = SOLE_HEIGHT + 0.6 * config.swing_clearance * min(1.0, step.land / config.swing_frames) * arch
+    missing = (low - motion.pos[frames, step.side, 2])[1:] / np.maximum(arch[1:], 1e-3)
+    motion.pos[frames, step.side, 2] += max(0.0, float(missing.max(initial=0.0))) * arch
+    turn = float(np.angle(np.exp(1j * (start.yaw - end[2]))))
+    motion.yaw[frames, step.side] = end[2] + offset * turn + rate * start.yaw_rate
+    motion.pitch[frames, step.side] = offset * start.pitch
+    motion.contact[frames, step.side] = False
+
+
 def _swing(step: Step, motion: FootMotion, config: GaitConfig) -> None:
+    if step.airborne is not None:
+        return _finish_swing(step, motion, config)
     frames = np.arange(step.lift + 1, min(step.land, len(motion.pos)))
     fraction = (frames - step.lift) / (step.land - step.lift)
     moved = ease(fraction)

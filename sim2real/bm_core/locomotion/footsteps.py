@@ -5,16 +5,18 @@ So the mean velocity is the command's exactly, in steady state, and the feet end
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bm_core.g1 import CONTROL_DT
 from bm_core.locomotion.command_path import STILL, CommandPath
 from bm_core.locomotion.config import GaitConfig
+from bm_core.locomotion.gait_state import FootState
 from bm_core.locomotion.planar import place, seen_from
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 LEFT, RIGHT = 0, 1
 
@@ -46,7 +48,9 @@ class Step:
     start: FootPlace
     end: FootPlace
     velocity: Array
-    """(3,) of the path at mid-swing."""
+    """(3,) of the path in the middle of the support that follows."""
+    airborne: FootState | None = None
+    """How the foot moves at frame 0, if the plan starts in the middle of this swing."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Walk:
     steps: list[Step]
     rest: int | None
     """First frame of centred standing; None if the plan ends in mid-walk."""
+    is_rolling: bool = False
+    """It begins in mid-walk, at `go` <= 0, with the weight on the foot that lifts first."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def foot_offset(side: int, speed: Array, config: GaitConfig) -> Array:
     moving = min(1.0, float(np.hypot(speed[0], speed[1])) / 0.3 + abs(float(speed[2])) / 0.6)
     width = config.stand_width + moving * (config.walk_width - config.stand_width)
     swing, double = step_frames(speed, config)
-    travel = abs(float(speed[1])) * (swing + double) * 0.02
+    travel = abs(float(speed[1])) * (swing + double) * CONTROL_DT
     # Turning on the spot points the toes at each other.
     width = max(width, config.min_width + travel) + 0.02 * abs(float(speed[2]))
     return np.array([0.0, 0.5 * width if side == LEFT else -0.5 * width])
@@ -109,12 +115,34 @@ def standing_places(pose: Array, config: GaitConfig) -> tuple[FootPlace, FootPla
     )
 
 
-def plan_footsteps(path: CommandPath, num_frames: int, config: GaitConfig) -> FootPlan:
-    """All steps that start before `num_frames`, from standing on the path's start."""
-    initial = standing_places(path.pose(0), config)
-    places = list(initial)
+@dataclass(frozen=True)
+class Opening:
+    """How a plan begins."""
+
+    places: tuple[FootPlace, FootPlace]
+    side: int | None = None
+    """Foot that moves at once; None: the robot stands until a command comes."""
+    lift: int = 0
+    """Frame at which it leaves the ground; 0 or before: it is in the air."""
+    land: int | None = None
+    """Frame at which the foot in the air lands."""
+    airborne: FootState | None = None
+    is_rolling: bool = False
+    """The robot is in mid-walk; else it shifts its weight before the foot lifts."""
+
+
+def plan_footsteps(path: CommandPath, num_frames: int, config: GaitConfig, opening: Opening) -> FootPlan:
+    """All steps that start before `num_frames`."""
+    places = list(opening.places)
     walks: list[Walk] = []
     frame: int | None = 0
+    if opening.side is not None:
+        first = _next_step(path, opening.side, opening.lift, places, config, opening.land, opening.airborne)
+        walk = _walk_on(path, 0, first, places, num_frames, config)
+        if opening.is_rolling:
+            walk = replace(walk, go=opening.lift - step_frames(path.velocity(0), config)[1], is_rolling=True)
+        walks.append(walk)
+        frame = walk.rest
     while frame is not None:
         go = path.next_command(frame)
         if go is None or go >= num_frames:
@@ -122,37 +150,53 @@ def plan_footsteps(path: CommandPath, num_frames: int, config: GaitConfig) -> Fo
         walk = _walk(path, go, places, num_frames, config)
         walks.append(walk)
         frame = walk.rest
-    return FootPlan(initial=initial, walks=walks)
+    return FootPlan(initial=opening.places, walks=walks)
 
 
 def _walk(path: CommandPath, go: int, places: list[FootPlace], num_frames: int, config: GaitConfig) -> Walk:
-    """The steps from a start to the next standing; moves `places` along."""
+    """From standing to the next standing; moves `places` along."""
     lift = go + config.shift_frames
     command = path.command(lift)
     # The first support stands still: the path starts in its middle.
     path.hold(lift + step_frames(command, config)[0] // 2)
-    side = first_side(command, config)
-    steps: list[Step] = []
-    while not steps or steps[-1].land < num_frames:
-        step = _next_step(path, side, lift, places, config)
-        steps.append(step)
-        places[side] = step.end
+    first = _next_step(path, first_side(command, config), lift, places, config)
+    return _walk_on(path, go, first, places, num_frames, config)
+
+
+def _walk_on(
+    path: CommandPath, go: int, step: Step, places: list[FootPlace], num_frames: int, config: GaitConfig
+) -> Walk:
+    """The first step and those after it, until the feet are closed or the plan is full."""
+    steps = [step]
+    places[step.side] = step.end
+    while step.land < num_frames:
         closed = np.abs(places[LEFT].base - places[RIGHT].base).max() < 1e-9
         if closed and np.abs(step.velocity).max() < 1e-9 and _is_still(path, step.land, config):
             return Walk(go=go, steps=steps, rest=step.land + config.settle_frames)
-        lift, side = step.land + step_frames(step.velocity, config)[1], 1 - side
+        lift = step.land + step_frames(step.velocity, config)[1]
+        step = _next_step(path, 1 - step.side, lift, places, config)
+        steps.append(step)
+        places[step.side] = step.end
     return Walk(go=go, steps=steps, rest=None)
 
 
-def _next_step(path: CommandPath, side: int, lift: int, places: list[FootPlace], config: GaitConfig) -> Step:
+def _next_step(
+    path: CommandPath,
+    side: int,
+    lift: int,
+    places: list[FootPlace],
+    config: GaitConfig,
+    land: int | None = None,
+    airborne: FootState | None = None,
+) -> Step:
     path.follow(lift)
-    swing, double = step_frames(path.velocity(lift), config)
-    land = lift + swing
+    swing, double = step_frames(path.velocity(max(lift, 0)), config)
+    land = lift + swing if land is None else land
     middle = land + double + swing // 2
     path.follow(middle)
     speed = path.velocity(middle)
     end = FootPlace(path.pose(middle), foot_offset(side, speed, config))
-    return Step(side, lift, land, places[side], _kept_apart(end, side, places[1 - side], config), speed)
+    return Step(side, lift, land, places[side], _kept_apart(end, side, places[1 - side], config), speed, airborne)
 
 
 def _kept_apart(foot: FootPlace, side: int, other: FootPlace, config: GaitConfig) -> FootPlace:

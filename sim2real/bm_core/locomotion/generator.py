@@ -1,38 +1,20 @@
-"""Whole-body walking motion from a velocity command, at 50 Hz."""
+"""Whole-body walking motion from a velocity command, at 50 Hz: the public face of this package."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bm_core.g1 import G1
-from bm_core.kinematics import g1_kinematics
-from bm_core.locomotion.command_path import CommandPath
+from bm_core.locomotion.command_path import checked_commands
 from bm_core.locomotion.config import GaitConfig
-from bm_core.locomotion.dcm import com_of_zmp
-from bm_core.locomotion.feet import FootMotion, foot_motion
-from bm_core.locomotion.footsteps import plan_footsteps
-from bm_core.locomotion.leg_ik import LEG_JOINTS, guess_legs, solve_legs
-from bm_core.locomotion.mass_model import g1_masses
-from bm_core.locomotion.upper_body import pelvis_height, smooth, stride_of, upper_joints
-from bm_core.locomotion.zmp import planned_zmp
-from bm_core.rotations import (
-    matrix_from_quat,
-    quat_conjugate,
-    quat_from_euler_xyz,
-    quat_multiply,
-    quat_rotate_inverse,
-)
+from bm_core.locomotion.feet import foot_motion
+from bm_core.locomotion.gait_state import GaitState, look_at
+from bm_core.locomotion.walk_plan import plan_from_motion, plan_from_standing
+from bm_core.locomotion.whole_body import whole_body
 
-Array = NDArray[np.float64]
-
-_PREVIEW_FRAMES = 120
-"""The plan goes on this long after the last frame asked for: exp(-2.4 s / 0.27 s) of its end is felt there."""
-
-_YAW_SMOOTHING = 6
-"""Frames to either side over which the pelvis' heading is averaged."""
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -59,81 +41,33 @@ class GeneratedMotion:
     """Largest error of an ankle, m + rad."""
 
 
-@dataclass
-class _Pose:
-    """The frames under construction."""
+def generate(commands: Array, config: GaitConfig | None = None, start: GaitState | None = None) -> GeneratedMotion:
+    """The motion that follows `commands` (T, 3) vx, vy m/s, wz rad/s at 50 Hz; frame 0 is the start.
 
-    root_pos: Array
-    root_quat: Array
-    joint_pos: Array
-    legs: Array
-    ik_error: float = 0.0
-
-
-def generate(commands: Array, config: GaitConfig | None = None) -> GeneratedMotion:
-    """The motion that follows `commands` (T, 3) vx, vy m/s, wz rad/s at 50 Hz, from standing at the origin.
-
-    Commands are clamped to the config's speeds; the last one is taken to go on. ConfigError for a wrong shape.
+    Without a `start` from standing at the origin; with one from that posture and velocity, feet on the floor. Commands
+    are scaled into the ellipsoid of the config's speeds; the last one is taken to go on. ConfigError for a wrong shape.
     """
     config = config or GaitConfig()
-    num_frames = len(commands)
-    total = num_frames + _PREVIEW_FRAMES
-    path = CommandPath(commands, config, np.zeros(3), np.zeros(3))
-    plan = plan_footsteps(path, total, config)
-    feet = foot_motion(plan, total, config)
-    zmp = planned_zmp(plan, total, config)
-    poses, velocity = path.poses(total), path.velocities(total)
-    pose, com = _whole_body(feet, zmp, smooth(smooth(poses[:, 2], _YAW_SMOOTHING), _YAW_SMOOTHING), velocity, config)
-    keep = slice(0, num_frames)
+    commands = checked_commands(commands, config)
+    if start is None:
+        state, plan = None, plan_from_standing(commands, config)
+    else:
+        state = look_at(start)
+        plan = plan_from_motion(commands, config, state)
+        # Once more, now that the swing's own momentum is known: it is worth 0.1 m of foothold at 1 m/s.
+        rough = whole_body(plan, foot_motion(plan.steps, len(plan.zmp), config), replace(config, refinements=0), state)
+        plan = plan_from_motion(commands, config, state, rough.moment)
+    feet = foot_motion(plan.steps, len(plan.zmp), config)
+    motion = whole_body(plan, feet, config, state)
+    keep = slice(0, len(commands))
     return GeneratedMotion(
-        root_pos=pose.root_pos[keep],
-        root_quat=pose.root_quat[keep],
-        joint_pos=pose.joint_pos[keep],
+        root_pos=motion.root_pos[keep],
+        root_quat=motion.root_quat[keep],
+        joint_pos=motion.joint_pos[keep],
         foot_contact=feet.contact[keep],
         foot_pos=feet.pos[keep],
-        com=com[keep],
-        zmp=zmp[keep],
-        velocity=velocity[keep],
-        ik_error=pose.ik_error,
+        com=motion.com[keep],
+        zmp=plan.zmp[keep],
+        velocity=plan.velocity[keep],
+        ik_error=motion.ik_error,
     )
-
-
-def _whole_body(
-    feet: FootMotion, zmp: Array, heading: Array, velocity: Array, config: GaitConfig
-) -> tuple[_Pose, Array]:
-    """Pelvis and joints such that the ZMP of all bodies is `zmp`."""
-    tree, masses = g1_kinematics(), g1_masses()
-    stride = stride_of(feet, heading)
-    lean = config.lean * smooth(smooth(velocity[:, 0], 12), 12)
-    quat = quat_from_euler_xyz(0.0, lean, heading - config.pelvis_swing * stride)
-    upper = upper_joints(stride, config)
-    com = com_of_zmp(zmp, np.full(len(zmp), 0.67), zmp[0])
-    offset = np.array([0.031, 0.0])
-    root_xy = com - np.stack([np.cos(heading), np.sin(heading)], axis=-1) * offset[0]
-    pose = _Pose(np.empty((len(zmp), 3)), quat, upper, np.empty(0))
-    for refinement in range(config.refinements + 1):
-        pose.root_pos = np.column_stack([root_xy, pelvis_height(feet, root_xy, heading, config)])
-        _solve_pose(pose, feet, config, iterations=5 if refinement == 0 else 2)
-        body_pos, body_quat = tree.forward(pose.root_pos, pose.root_quat, pose.joint_pos)
-        com_now, height, moment = masses.zmp_terms(body_pos, body_quat)
-        if refinement == config.refinements:
-            break
-        com = com_of_zmp(zmp - moment, height, com_now[0, :2])
-        root_xy = root_xy + com - com_now[:, :2]
-    return pose, com_now
-
-
-def _solve_pose(pose: _Pose, feet: FootMotion, config: GaitConfig, iterations: int) -> None:
-    quat = pose.root_quat[:, None]
-    foot_pos = quat_rotate_inverse(quat, feet.pos - pose.root_pos[:, None])
-    foot_quat = quat_multiply(quat_conjugate(quat), quat_from_euler_xyz(0.0, feet.pitch, feet.yaw))
-    if not pose.legs.size:
-        relative_yaw = 2.0 * np.arctan2(foot_quat[..., 3], foot_quat[..., 0])
-        pose.legs = guess_legs(foot_pos, relative_yaw)
-    pose.legs, error = solve_legs(foot_pos, matrix_from_quat(foot_quat), pose.legs, iterations)
-    pose.ik_error = float(error.max())
-    ankles = LEG_JOINTS[:, 4:]
-    lower, upper = G1.lower[ankles] + config.foot_tilt_margin, G1.upper[ankles] - config.foot_tilt_margin
-    tilted = np.clip(pose.legs[..., 4:], lower, upper)
-    pose.joint_pos[:, LEG_JOINTS] = pose.legs
-    pose.joint_pos[:, ankles] = np.where(feet.contact[..., None], pose.legs[..., 4:], tilted)

@@ -15,11 +15,18 @@ from bm_core.g1 import G1
 from bm_core.kinematics import g1_kinematics
 from bm_core.rotations import matrix_from_quat, quat_conjugate, quat_multiply, quat_rotate_inverse
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 _JOINTS = ("hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll")
 # The child's own axis; Unitree names the joints by it.
 _AXES = (1, 0, 2, 1, 1, 0)
+
+HIPS = np.array([[0.0, 0.1165, -0.1332], [0.0, -0.1165, -0.1332]])
+"""Hip-roll axes in the pelvis, m, at small hip pitch; left first."""
+
+_STRAIGHT = 0.624
+"""From there to the ankle with a straight knee, m."""
+_LONGEST = 0.6195
 
 LEG_JOINTS = np.array([[G1.joint_index[f"{side}_{name}_joint"] for name in _JOINTS] for side in ("left", "right")])
 """(2, 6) indices of the leg joints, left first."""
@@ -72,15 +79,24 @@ def leg_forward(joints: Array) -> tuple[Array, Array, Array]:
     return pos, rotation, jacobian
 
 
+def within_reach(foot_pos: Array) -> Array:
+    """Ankles (..., 2, 3) m in the pelvis frame, those beyond a nearly straight leg drawn in towards the hip.
+
+    Plans stay inside; only a robot that starts in a stretched posture meets it.
+    """
+    leg = foot_pos - HIPS
+    length = np.linalg.norm(leg, axis=-1, keepdims=True)
+    return HIPS + leg * np.minimum(1.0, _LONGEST / length)
+
+
 def guess_legs(foot_pos: Array, foot_yaw: Array) -> Array:
     """Joint angles near the solution: the hip as one point, the knee from the leg's length.
 
     foot_pos (..., 2, 3) m in the pelvis frame, foot_yaw (..., 2) relative to the pelvis -> (..., 2, 6) rad.
     """
-    hip = np.array([[0.0, 0.1165, -0.133], [0.0, -0.1165, -0.133]])
-    leg = foot_pos - hip
+    leg = foot_pos - HIPS
     length = np.linalg.norm(leg, axis=-1)
-    knee = 2.0 * np.arccos(np.clip(length / 0.624, 0.0, 0.995))
+    knee = 2.0 * np.arccos(np.clip(length / _STRAIGHT, 0.0, 0.995))
     pitch = np.arctan2(-leg[..., 0], -leg[..., 2]) - 0.5 * knee
     roll = np.arctan2(leg[..., 1], -leg[..., 2])
     return np.stack([pitch, roll, foot_yaw, knee, -pitch - knee, -roll], axis=-1)

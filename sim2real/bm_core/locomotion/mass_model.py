@@ -13,7 +13,7 @@ from bm_core.g1 import CONTROL_DT, mjcf_path
 from bm_core.locomotion.config import GRAVITY
 from bm_core.rotations import angular_velocity_from_quats, matrix_from_quat, quat_multiply, quat_rotate
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class MassModel:
         """What the ZMP p = c - height c''/g + offset needs: CoM (T, 3) m, height (T,) m, offset (T, 2) m."""
         com = self.com(body_pos, body_quat)
         torque = np.gradient(self.angular_momentum(body_pos, body_quat), CONTROL_DT, axis=0)
-        gravity = GRAVITY + second_difference(com[:, 2])
+        # Below a third of its weight the robot all but flies, and a ZMP says nothing.
+        gravity = np.maximum(GRAVITY + second_difference(com[:, 2]), GRAVITY / 3.0)
         force = self.mass.sum() * gravity
         offset = np.stack([-torque[:, 1] / force, torque[:, 0] / force], axis=-1)
         return com, com[:, 2] * GRAVITY / gravity, offset

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from bm_core.g1 import CONTROL_DT
+
+Array = NDArray[np.floating]
 
 
 def place(pose: Array, point: Array) -> Array:
@@ -43,7 +45,18 @@ def ease(fraction: Array) -> Array:
     return s * s * (0.25 * (3.0 - 2.0 * s) + 0.75 * s * (10.0 + s * (6.0 * s - 15.0)))
 
 
+def fade(frames: int, num_frames: int) -> tuple[Array, Array]:
+    """How an offset and a velocity at frame 0 die out over `frames`: two weights (num_frames,), one of them in s.
+
+    Quintics: value, velocity and acceleration are zero from frame `frames` on, the acceleration also at frame 0.
+    """
+    s = np.clip(np.arange(num_frames) / frames, 0.0, 1.0)
+    offset = 1.0 - s**3 * (10.0 + s * (6.0 * s - 15.0))
+    rate = frames * CONTROL_DT * s * (1.0 - s * s * (6.0 - s * (8.0 - 3.0 * s)))
+    return offset, rate
+
+
 def bump(fraction: Array) -> Array:
     """0 to 1 at the middle and back, with zero velocity at both ends."""
     q = np.clip(fraction * (1.0 - fraction), 0.0, None)
-    return q * q * (8.0 + 32.0 * q)
+    return 16.0 * q * q

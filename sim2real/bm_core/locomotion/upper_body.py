@@ -8,12 +8,10 @@ from numpy.typing import NDArray
 from bm_core.g1 import G1
 from bm_core.locomotion.config import GaitConfig
 from bm_core.locomotion.feet import FootMotion
+from bm_core.locomotion.leg_ik import HIPS
 from bm_core.locomotion.planar import seen_from
 
-Array = NDArray[np.float64]
-
-_HIPS = np.array([[0.0, 0.1165, -0.1332], [0.0, -0.1165, -0.1332]])
-"""Hip-roll axes in the pelvis, m, at small hip pitch."""
+Array = NDArray[np.floating]
 
 _HEIGHT_WINDOW = 12
 """Frames to either side within which the lowest permitted pelvis height counts."""
@@ -37,9 +35,9 @@ def stride_of(feet: FootMotion, heading: Array) -> Array:
 def pelvis_height(feet: FootMotion, pelvis_xy: Array, heading: Array, config: GaitConfig) -> Array:
     """Highest smooth height (T,) m that neither leg's reach forbids, at most the configured one."""
     pose = np.concatenate([pelvis_xy, heading[:, None]], axis=-1)[:, None]
-    reach = seen_from(pose, feet.pos[..., :2]) - _HIPS[:, :2]
-    level = np.sqrt(np.maximum(config.leg_reach**2 - (reach**2).sum(-1), 0.16))
-    allowed = np.minimum((level + feet.pos[..., 2] - _HIPS[:, 2]).min(axis=1), config.pelvis_height)
+    aside = seen_from(pose, feet.pos[..., :2]) - HIPS[:, :2]
+    level = np.sqrt(np.maximum(config.leg_reach**2 - (aside**2).sum(-1), 0.16))
+    allowed = np.minimum((level + feet.pos[..., 2] - HIPS[:, 2]).min(axis=1), config.pelvis_height)
     width = _HEIGHT_WINDOW
     padded = np.concatenate([np.full(width, allowed[0]), allowed, np.full(width, allowed[-1])])
     lowest = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).min(axis=-1)

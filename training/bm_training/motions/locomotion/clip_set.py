@@ -11,7 +11,7 @@ from typing import Any
 from bm_core.atomic_file import atomic_write_text
 from bm_core.motion import MotionClip, save_clip
 
-MANIFEST = "manifest.json"
+MANIFEST = "generated.json"
 
 
 @dataclass(frozen=True)

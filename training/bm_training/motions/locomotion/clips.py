@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bm_core.g1 import CONTROL_DT
 from bm_core.locomotion.config import GaitConfig
 from bm_core.locomotion.generator import GeneratedMotion, generate
+from bm_core.locomotion.stop import state_at, stop_reference
 from bm_core.motion import MotionClip, clip_from_qpos
 from bm_training.motions.locomotion.streams import StreamConfig, sample_stream
 
@@ -18,15 +19,26 @@ Array = NDArray[np.float64]
 
 _META = {"source": "generated", "licence": "Apache-2.0", "made_by": "bm motion generate"}
 
-STOP_SPEEDS = ((0.4, 0.0, 0.0), (0.8, 0.0, 0.0), (1.1, 0.0, 0.0), (-0.5, 0.0, 0.0), (0.0, 0.35, 0.0), (0.0, 0.0, 0.9))
+STOP_SPEEDS = (
+    (0.4, 0.0, 0.0),
+    (0.8, 0.0, 0.0),
+    (1.1, 0.0, 0.0),
+    (-0.5, 0.0, 0.0),
+    (0.0, 0.35, 0.0),
+    (0.0, -0.35, 0.0),
+    (0.0, 0.0, 0.8),
+    (0.0, 0.0, -0.8),
+    (0.7, 0.0, 0.5),
+    (0.5, -0.2, 0.0),
+)
 """Velocities that are stopped from: m/s, m/s, rad/s."""
 
-_WALK_IN = 2.6
-"""s from the command to the first cut-out frame of a stop clip: the walk is steady by then."""
-_BEFORE_STOP = 1.2
-"""s of steady walk in a stop clip."""
-_STOP_TIME = 3.6
-"""s from the command to stop until the end of the clip."""
+_WALK_IN = 3.0
+"""s from the command until the walk is steady."""
+_WALK = 1.2
+"""s of steady walk at the start of a stop clip."""
+_STOP_TIME = 4.0
+"""s from the stop until the end of the clip."""
 
 
 def to_clip(name: str, motion: GeneratedMotion, first: int = 0) -> MotionClip:
@@ -74,16 +86,32 @@ def stand_clip(seconds: float, gait: GaitConfig) -> MotionClip:
 
 
 def stop_clips(gait: GaitConfig, num_phases: int) -> Iterator[MotionClip]:
-    """Steady walks that stop at `num_phases` phases of a stride, for every speed of STOP_SPEEDS."""
-    brisk = replace(gait, max_accel=tuple(2.0 * limit for limit in gait.max_accel))
+    """Steady walks that stop at `num_phases` phases of a stride, for every velocity of STOP_SPEEDS.
+
+    The stop is the one that the runtime brakes with: planned from the state at that frame, without having known of it.
+    """
     stride = 2 * (gait.swing_frames + gait.double_support_frames)
-    for speed in STOP_SPEEDS:
+    steady = round((_WALK_IN + _WALK) / CONTROL_DT)
+    for number, speed in enumerate(STOP_SPEEDS):
         for phase in range(num_phases):
-            stop = round((_WALK_IN + _BEFORE_STOP) / CONTROL_DT + stride * phase / num_phases)
-            commands = np.zeros((stop + round(_STOP_TIME / CONTROL_DT), 3))
-            commands[5:stop] = speed
-            motion = generate(commands, brisk)
-            yield to_clip(f"stop_{_speed_name(speed)}_{phase}", motion, round(_WALK_IN / CONTROL_DT))
+            # Every velocity starts elsewhere in the stride, so that one phase each still covers it.
+            share = (phase + number / len(STOP_SPEEDS)) / num_phases
+            stop = steady + round(stride * share)
+            commands = np.tile(speed, (stop + 10, 1))
+            commands[:5] = 0.0
+            walk = generate(commands, gait)
+            yield to_clip(f"stop_{_speed_name(speed)}_{phase}", _joined(walk, stop), round(_WALK_IN / CONTROL_DT))
+
+
+def _joined(walk: GeneratedMotion, stop: int) -> GeneratedMotion:
+    """The walk up to frame `stop`, then the stop planned from there."""
+    after = stop_reference(state_at(walk, stop), _STOP_TIME)
+    arrays = {
+        field.name: np.concatenate([getattr(walk, field.name)[:stop], getattr(after, field.name)])
+        for field in fields(GeneratedMotion)
+        if field.name != "ik_error"
+    }
+    return GeneratedMotion(**arrays, ik_error=max(walk.ik_error, after.ik_error))
 
 
 def _speed_name(speed: tuple[float, float, float]) -> str:

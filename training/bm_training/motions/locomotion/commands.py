@@ -25,7 +25,7 @@ class Generate:
     stand: bool = True
     """Also write stand.npz (10 s)."""
     stop_phases: int = 4
-    """Also write stop clips, this many phases of the stride for each of six velocities; 0: none."""
+    """Also write stop clips, this many phases of the stride for each of ten velocities; 0: none."""
     stream: StreamConfig = field(default_factory=StreamConfig)
     gait: GaitConfig = field(default_factory=GaitConfig)
 
