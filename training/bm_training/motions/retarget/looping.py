@@ -26,8 +26,8 @@ _MIN_CYCLE_SECONDS = 0.5
 _MAX_CYCLE_SECONDS = 2.0
 _BLEND_SHARE = 0.25
 """Share of the cycle over which its end turns into what came before its start."""
-_MAX_MISMATCH = 0.1
-"""Mean distance of the body origins at both ends above which there is no cycle, m."""
+_MAX_MISMATCH = 0.15
+"""Distance that the worst body may have between both ends of a cycle, m."""
 _VELOCITY_SECONDS = 0.1
 """A velocity difference counts as the distance it makes in this time, s."""
 
@@ -53,7 +53,7 @@ class GaitCycle:
     start: int
     length: int
     mismatch: float
-    """Mean distance of the body origins between its two ends, m, velocities included."""
+    """Distance between its two ends of the body that is off most, velocity included, m."""
 
 
 def loop_capture(capture: HumanCapture, seconds: float) -> tuple[HumanCapture, int]:
@@ -83,7 +83,7 @@ def find_cycle(capture: HumanCapture) -> GaitCycle:
         starts = np.arange(run_in, capture.num_frames - length)
         if len(starts) == 0:
             break
-        mismatch = np.linalg.norm(features[starts] - features[starts + length], axis=-1).mean(-1)
+        mismatch = np.linalg.norm(features[starts] - features[starts + length], axis=-1).max(-1)
         index = int(np.argmin(mismatch))
         if best is None or mismatch[index] < best.mismatch:
             best = GaitCycle(int(starts[index]), length, float(mismatch[index]))
