@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?=
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-fast lint bench install install-train install-peers locks clean
+.PHONY: help demo test test-pythons test-fast lint bench install install-train install-peers locks clean
 
 help:                ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -16,8 +16,8 @@ demo: install        ## play the shipped policy on the shipped clips; report in 
 test:                ## all tests: runtime on this Python, training on a Python 3.12 if there is one
 	@tools/test
 
-test-all:            ## as test, and the runtime on every Python 3.10-3.13 that is found
-	@tools/test --all-pythons
+test-pythons:        ## fast tests of the runtime on every other Python 3.10-3.13 that is found (1 GB each)
+	@tools/test --other-pythons
 
 test-fast: install   ## unit tests of the runtime, under a minute
 	.venv/bin/python -m pytest -q -n 2 -m 'not slow' tests --ignore=tests/training --ignore=tests/export --ignore=tests/sim
