@@ -99,7 +99,7 @@ def _signed(clip: MotionClip) -> MotionClip:
 
 
 def _staging_folder(out: Path) -> tempfile.TemporaryDirectory[str]:
-    """A hidden folder in `out`, or in the nearest folder above it that exists: on the same disk, so moves are atomic."""
+    """A hidden folder in `out`, or in the nearest folder above that exists: on the same disk, so moves are atomic."""
     existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     if not existing.is_dir():
         raise ClipError(f"{out}: {existing} is a file, not a folder; choose another --out")
