@@ -179,7 +179,7 @@ def build_report(demo: Demo, outcome: Outcome) -> Report:
         summary=summarize(outcome.results),
         clips=outcome.clips,
         promise=promise_words(demo, outcome),
-        passed=outcome.passed,
+        verdict=_verdict(demo, outcome),
         notes=demo.check.bundle.warnings,
         made=f"Made {made} by beyondmimic-g1 {version()}, `bm demo`, in {outcome.wall_s:.0f} s.",
     )
@@ -198,7 +198,7 @@ def _play_clip(demo: Demo, clip: MotionClip, watcher: Watcher) -> tuple[ClipResu
         seconds=clip.duration,
         completed=result.completed,
         is_promised=clip.name in demo.promised,
-        ending="" if result.completed else f"{result.failure}: {result.detail}",
+        ending=result.detail,
         joint_error_rad=result.joint_error_rad,
         body_error_m=result.body_error_m,
         anchor_error_m=result.anchor_error_m,
@@ -210,6 +210,12 @@ def _play_clip(demo: Demo, clip: MotionClip, watcher: Watcher) -> tuple[ClipResu
         tracks=recording.tracks(result.tick_ms),
     )
     return result, report, recording
+
+
+def _verdict(demo: Demo, outcome: Outcome) -> str:
+    if not demo.promised:
+        return "not judged"
+    return "passed" if outcome.passed else "failed"
 
 
 def _no_film(report: ClipReport, seconds: float) -> str:

@@ -23,6 +23,7 @@ def clip_figure(clip: ClipReport) -> str:
     """All panels of a clip as HTML. Every point is a recorded control step; nothing is smoothed."""
     tracks = clip.tracks
     total = max(round(clip.seconds / DT), len(tracks.anchor_height), len(tracks.torque_share), 1)
+    torque = _filled(tracks.torque_share.max(axis=1, initial=0.0), total)
     error_mm = 1e3 * _filled(tracks.body_error, total)
     panels = [
         line_panel(
@@ -40,13 +41,15 @@ def clip_figure(clip: ClipReport) -> str:
         heat_panel("Joint error", "rad", _filled(tracks.joint_error, total), JOINT_GROUPS, HEAT_TOP_RAD),
         line_panel(
             "Motor torque", "share of the limit",
-            [Curve(values=_filled(tracks.torque_share.max(axis=1, initial=0.0), total), style="robot", label="highest joint")],
+            [Curve(values=torque, style="robot", label="highest joint")],
             low=0.0, high=1.0,
         ),
     ]  # fmt: skip
     seconds = total * DT
+    played = len(tracks.anchor_height) / total
+    ended = "" if clip.completed else f'<i class="ended" style="--played:{played:.4f}"></i>'
     return (
-        f'<div class="stack" data-seconds="{seconds:g}">{"".join(panels)}{time_axis(seconds)}'
+        f'<div class="stack" data-seconds="{seconds:g}">{"".join(panels)}{time_axis(seconds)}{ended}'
         '<i class="playhead"></i></div>'
     )
 

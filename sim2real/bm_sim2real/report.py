@@ -14,6 +14,8 @@ from bm_sim2real.report_data import ClipReport, Report
 from bm_sim2real.report_style import SCRIPT, STYLE
 from bm_sim2real.video_clip import MP4
 
+VERDICTS = {"passed": ("good", "Passed"), "failed": ("bad", "Failed"), "not judged": ("plain", "Not judged")}
+"""Style and word."""
 PERIOD_MS = 20.0
 """The policy's period: what a tick may take."""
 
@@ -48,7 +50,7 @@ def by_error(clips: Sequence[ClipReport]) -> list[ClipReport]:
 
 def _header(report: Report) -> str:
     completed = sum(clip.completed for clip in report.clips)
-    style, verdict = ("good", "Passed") if report.passed else ("bad", "Failed")
+    style, verdict = VERDICTS[report.verdict]
     notes = "".join(f'<p><span class="pill warn">Note</span> {escape(note)}</p>' for note in report.notes)
     return (
         '<div class="top"><div><div class="eyebrow">Unitree G1 · motion tracking in simulation</div>'
@@ -93,8 +95,9 @@ def _facts(report: Report) -> str:
         '<div class="facts">'
         f'<section class="card"><h2>Policy</h2>{_list(report.policy)}</section>'
         f'<section class="card"><h2>Machine</h2>{_list(report.machine)}</section></div>'
-        '<div class="facts" style="margin-top:12px"><section class="card">'
-        f'<h2>What the policy sees <small>{total} numbers every 20 ms</small></h2><div class="chips">{terms}</div></section></div>'
+        '<div class="facts"><section class="card">'
+        f"<h2>What the policy sees <small>{total} numbers every 20 ms</small></h2>"
+        f'<div class="chips">{terms}</div></section></div>'
     )
 
 
@@ -104,8 +107,9 @@ def _table(report: Report) -> str:
     rows = "".join(_row(clip, widest) for clip in clips)
     return (
         '<h2>Motions, largest error first</h2><div class="card scroll"><table><thead><tr><th></th><th>Motion</th>'
-        "<th>Length</th><th>Body error</th><th>Torso error</th><th>Joint error</th><th>Guard clamps</th>"
-        f"<th>Tick p50 / p99</th></tr></thead><tbody>{rows}</tbody></table></div>"
+        "<th>Length</th><th>Body error</th><th class='wide'>Torso error</th><th>Joint error</th>"
+        "<th class='wide'>Guard clamps</th><th class='wide'>Tick p50 / p99</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -118,8 +122,9 @@ def _row(clip: ClipReport, widest: float) -> str:
     return (
         f'<tr><td>{_mark(clip)}</td><td><a href="#{_anchor(clip)}">{escape(clip.name)}</a>{promised}</td>'
         f"<td>{clip.seconds:.1f} s</td><td>{_millimetres(clip.body_error_m)}{meter}</td>"
-        f"<td>{_millimetres(clip.anchor_error_m)}</td><td>{np.degrees(clip.joint_error_rad):.1f}°</td><td>{clamps}</td>"
-        f"<td>{_tick(clip, 'p50')} / {_tick(clip, 'p99')} ms</td></tr>"
+        f'<td class="wide">{_millimetres(clip.anchor_error_m)}</td><td>{np.degrees(clip.joint_error_rad):.1f}°</td>'
+        f'<td class="wide">{clamps}</td>'
+        f"<td class='wide'>{_tick(clip, 'p50')} / {_tick(clip, 'p99')} ms</td></tr>"
     )
 
 
@@ -130,7 +135,8 @@ def _timing(report: Report) -> str:
     plot = histogram(ticks, "ms", marks=[("period 20 ms", PERIOD_MS)])
     return (
         "<h2>Time of a policy tick</h2>"
-        f'<div class="card clip"><p class="muted">Reading to command, all motions; the count is logarithmic. {words}</p>{plot}</div>'
+        '<div class="card clip"><p class="muted">From reading to command, all motions; the count is logarithmic. '
+        f"{words}</p>{plot}</div>"
     )
 
 
@@ -148,7 +154,8 @@ def _clip(clip: ClipReport) -> str:
         f'<article class="clip card" id="{_anchor(clip)}"><header><h3>{escape(clip.name)}</h3>{state}{promised}'
         f'<span class="numbers">{clip.seconds:.1f} s · body <b>{_millimetres(clip.body_error_m)}</b> · '
         f"joints <b>{np.degrees(clip.joint_error_rad):.1f}°</b></span></header>{ending}"
-        f'<div class="columns"><div>{_film(clip)}<div class="notes">{_list(facts)}</div></div>{clip_figure(clip)}</div></article>'
+        f'<div class="columns"><div>{_film(clip)}<div class="notes">{_list(facts)}</div></div>'
+        f"{clip_figure(clip)}</div></article>"
     )
 
 
@@ -158,19 +165,23 @@ def _film(clip: ClipReport) -> str:
         return f'<div class="film nofilm">No film: {escape(clip.no_video or "not asked for")}</div>'
     data = f"data:{video.mime};base64,{base64.b64encode(video.data).decode()}"
     if video.mime == MP4:
-        film = f'<video controls muted loop playsinline preload="metadata" data-start="{video.start_s:g}" src="{data}"></video>'
+        options = f'controls muted loop playsinline preload="metadata" data-start="{video.start_s:g}"'
+        film = f'<video {options} src="{data}"></video>'
     else:
         film = f'<img class="film" alt="Robot beside its reference" src="{data}">'
     end = video.start_s + video.seconds
     place = f"{video.start_s:.1f} to {end:.1f} s" if video.start_s or end < clip.seconds - 0.2 else "the whole motion"
-    return f"<figure>{film}<figcaption>Robot (left) and reference, {place}. Drawn by {escape(video.source)}.</figcaption></figure>"
+    caption = f"Robot (left) and reference, {place}. Drawn by {escape(video.source)}."
+    return f"<figure>{film}<figcaption>{caption}</figcaption></figure>"
 
 
 def _footer(report: Report) -> str:
     return (
-        "<footer><p>Completed: until the end of the motion the torso stays within 0.25 m of its reference in height and 0.8 in "
-        "tilt, hands and feet within 0.25 m in height; judged on simulator ground truth. Body error: distance of the 14 "
-        "tracked bodies from the reference, which is moved with the torso in x, y and yaw, until a failure.</p>"
+        "<footer><p>Completed: until the end of the motion the torso stays within 0.25 m of its reference in height "
+        "and 0.8 in the direction of gravity, hands and feet within 0.25 m in height, on simulator ground truth, and "
+        "no guard stops the robot. Body error: distance of the 14 tracked bodies from the reference, which is moved "
+        "with the torso in x, y and yaw; mean until the end or the failure. Guard clamps: joint ticks of 2 ms in which "
+        "the guard changed a target.</p>"
         f"<p>{escape(report.made)}</p></footer>"
     )
 

@@ -82,7 +82,8 @@ class Report:
     clips: Sequence[ClipReport]
     promise: str
     """What was required of this run, in one sentence."""
-    passed: bool
+    verdict: str
+    """passed, failed, or not judged (nothing was promised)."""
     notes: Sequence[str] = field(default_factory=tuple)
     """Warnings that a reader must see."""
     made: str

@@ -1,4 +1,4 @@
-"""Films are made in a second process while the evaluation goes on: drawing shares no core, no lock and no crash with it."""
+"""Films are made in a second process while the evaluation goes on: they share no lock and no crash with it."""
 
 from __future__ import annotations
 

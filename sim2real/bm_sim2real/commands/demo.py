@@ -110,10 +110,11 @@ def _play(prepared: Prepared, film_seconds: float, console: Console) -> Outcome:
 
 
 def _table(outcome: Outcome) -> Table:
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("clip", "s", "completed", "joint error", "body error", "tick p50", "p99"):
         table.add_column(name, justify="left" if name == "clip" else "right")
     for clip in outcome.clips:
