@@ -40,4 +40,7 @@ def chosen_clips(motions: str | None, motion_set: str | None, motion_root: Path 
         entries = load_motion_set(motion_set, motion_root=motion_root).entries
         return [ClipFile(path=e.path, start_s=e.start, end_s=e.end, name=e.clip_name) for e in entries]
     places = [shipped_folder("motions")] if motions is None else [Path(part.strip()) for part in motions.split(",")]
-    return [ClipFile(path=path) for place in places for path in find_clips(place)]
+    paths = [path for place in places for path in find_clips(place)]
+    stems = [path.stem for path in paths]
+    # Results are counted by name: two files of one name must not look like one clip.
+    return [ClipFile(path=p, name=None if stems.count(p.stem) == 1 else str(p.with_suffix(""))) for p in paths]

@@ -17,6 +17,7 @@ from bm_core.errors import RobotError
 from bm_core.g1 import CONTROL_DT
 from bm_core.motion import MotionClip
 from bm_core.reference import MotionReference, ReferenceFrame
+from bm_core.rotations import gravity_in_body
 from bm_sim2real.guard import CommandGuard
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.loop import ControlLoop
@@ -76,6 +77,8 @@ class ClipResult:
     """Where in the clip the episode began."""
     seconds: float
     """Length of the episode if completed."""
+    is_acrobatic: bool
+    """The reference's pelvis is somewhere more than 60 degrees from upright; such clips are listed apart."""
     completed: bool
     failure: str
     """What ended it: a termination, refused, guard; empty if completed."""
@@ -135,6 +138,11 @@ def evaluate_clip(
     pushes = PushSchedule(config.pushes, push_rng(seed, clip.name, first_frame)) if config.pushes else None
     outcome = _play(robot, loop, config, pushes, on_sample)
     return _result(clip, seed, first_frame, part, outcome, loop, time.perf_counter() - begun)
+
+
+def is_acrobatic(clip: MotionClip) -> bool:
+    """Whether the pelvis is anywhere more than 60 degrees from upright: cartwheels, flips, rolls."""
+    return bool((gravity_in_body(np.asarray(clip.root_quat))[:, 2] > -0.5).any())
 
 
 @dataclass
@@ -227,6 +235,7 @@ def _result(
         seed=seed,
         start_s=first_frame * CONTROL_DT,
         seconds=part.duration,
+        is_acrobatic=is_acrobatic(clip),
         completed=not outcome.failure,
         failure=outcome.failure,
         detail=outcome.detail if outcome.failure else "",

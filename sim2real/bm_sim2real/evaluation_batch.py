@@ -15,12 +15,10 @@ from bm_core.bundle import Bundle
 from bm_core.errors import ConfigError
 from bm_core.g1 import CONTROL_DT
 from bm_core.motion import MotionClip
-from bm_core.observation_terms import TERMS_NEEDING_STATE
 from bm_sim2real.clip_files import ClipFile
 from bm_sim2real.evaluation import ClipResult, EvaluationConfig, evaluate_clip
-from bm_sim2real.policies.tracker import TrackerPolicy
+from bm_sim2real.policies.tracker import TrackerPolicy, base_state_needed
 from bm_sim2real.policy_pool import run_tasks
-from bm_sim2real.robots.protocol import BaseState
 from bm_sim2real.statistics import wilson_interval
 from bm_sim2real.timing import percentiles
 
@@ -62,10 +60,8 @@ def plan_episodes(clips: Sequence[ClipFile], seeds: int, *, is_pushed: bool) -> 
 
 def with_base_state(config: EvaluationConfig, policy: str | Path) -> EvaluationConfig:
     """Ground truth for a policy that needs position and velocity of the pelvis: nothing estimates them yet."""
-    terms = {term.name for term in Bundle.read(policy).contract.observations}
-    if not terms & set(TERMS_NEEDING_STATE):
-        return config
-    return replace(config, simulation=replace(config.simulation, base_state=BaseState.GROUND_TRUTH))
+    base_state = base_state_needed(Bundle.read(policy).contract)
+    return replace(config, simulation=replace(config.simulation, base_state=base_state))
 
 
 def run_episodes(
@@ -103,6 +99,7 @@ def summarize(results: Sequence[ClipResult]) -> dict[str, Any]:
         "body_error_m": _mean([result.body_error_m for result in results], frames),
         "anchor_error_m": _mean([result.anchor_error_m for result in results], frames),
         "joint_error_rad": _mean([result.joint_error_rad for result in results], frames),
+        "acrobatic": _acrobatic(results),
         "guard_stops": sum(result.failure == "guard" for result in results),
         "clamp_share": _mean([result.clamp_share for result in results], frames),
         "tick_ms": percentiles([ms for result in results for ms in result.tick_ms]),
@@ -116,6 +113,16 @@ def row(result: ClipResult) -> dict[str, Any]:
     values["tick_ms"] = percentiles(result.tick_ms)
     values["clamp_share"] = result.clamp_share
     return values
+
+
+def _acrobatic(results: Sequence[ClipResult]) -> dict[str, int]:
+    """The share that acrobatic clips have in the numbers beside it."""
+    episodes = [result for result in results if result.is_acrobatic]
+    return {
+        "clips": len({result.clip for result in episodes}),
+        "episodes": len(episodes),
+        "completed_episodes": sum(result.completed for result in episodes),
+    }
 
 
 def _mean(values: Sequence[float], frames: np.ndarray) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
+from bm_core.g1 import G1
 from bm_core.state import LowCommand, RobotState
 from bm_sim2real.faults import Fault
 from bm_sim2real.guard import CommandGuard
@@ -80,6 +81,20 @@ class ControlLoop:
         """
         stats = {"policy": self._policy_s, "period": self._period_s, "command_age": self._age_s}
         return {name: percentiles(values, 1e3) for name, values in stats.items()}
+
+    def notes(self) -> dict[str, Any]:
+        """How the run went, for recordings and results: fault, timing, and what the guard corrected."""
+        counters = self.guard.counters
+        return {
+            "fault": None if self.fault is None else str(self.fault),
+            "timing_ms": self.timing_ms(),
+            "effort_clamps": dict(zip(G1.joint_names, counters.effort.tolist(), strict=True)),
+            "hard_stop_clamps": dict(zip(G1.joint_names, counters.hard_stop.tolist(), strict=True)),
+            "slewed_ticks": counters.slew,
+            "dropped_commands": counters.dropped,
+            "refused_commands": counters.refused,
+            "overruns": counters.overruns,
+        }
 
     @property
     def policy_s(self) -> list[float]:

@@ -13,6 +13,7 @@ from bm_core.contract import Contract
 from bm_core.errors import RobotError
 from bm_core.g1 import G1
 from bm_core.observation import ESTIMATED_FIELDS, ObservationBuilder
+from bm_core.observation_terms import TERMS_NEEDING_STATE
 from bm_core.reference import Reference, ReferenceFrame
 from bm_core.state import RobotState
 from bm_sim2real.policies.inference import OnnxSession
@@ -122,3 +123,9 @@ class TrackerPolicy:
 def supplied_fields(features: RobotFeatures) -> tuple[str, ...]:
     """Which of the estimated fields a robot's readings hold."""
     return () if features.base_state is BaseState.NONE else ESTIMATED_FIELDS
+
+
+def base_state_needed(contract: Contract) -> BaseState:
+    """What a simulated robot must supply: the truth for a policy with state estimation, as nothing estimates it yet."""
+    needs = any(term.name in TERMS_NEEDING_STATE for term in contract.observations)
+    return BaseState.GROUND_TRUTH if needs else BaseState.NONE
