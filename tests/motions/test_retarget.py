@@ -179,6 +179,13 @@ def test_a_faulty_capture_is_refused_in_one_line(tmp_path, changes, message):
     assert "bad.npz" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_an_amp_capture_without_isaaclab_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("bm_training.motions.retarget.capture._SOURCE_TREE", tmp_path)
+    with pytest.raises(ClipError, match="make install-train, or give the .npz itself"):
+        find_capture("amp:walk")
+
+
 def test_an_unknown_amp_capture_lists_the_known_ones():
     with pytest.raises(ClipError, match="amp:walk, amp:run, amp:dance"):
         find_capture("amp:swim")

@@ -24,6 +24,7 @@ HUMAN_BODIES = (
 FOOT_POINTS = {"heel": np.array([-0.0435, 0.0, -0.05]), "toe": np.array([0.1335, 0.0, -0.05])}
 """Ends of the sole in the frame of a human foot (its origin is the ankle), m; the box of the AMP humanoid's model."""
 
+_SOURCE_TREE = Path(__file__).resolve().parents[4]
 AMP_CAPTURES = ("walk", "run", "dance")
 _AMP_SOURCE = "isaaclab 3.0.0, isaaclab_tasks/contrib/humanoid_amp/motions/humanoid_{name}.npz; originally CMU mocap"
 _AMP_LICENCE = (
@@ -59,19 +60,23 @@ class HumanCapture:
 
 
 def find_capture(source: str) -> Path:
-    """A file name, or `amp:walk|run|dance` inside an installed isaaclab. ClipError if it is not there."""
+    """A file name, or `amp:walk|run|dance` inside isaaclab. ClipError if it is not there.
+
+    isaaclab is looked for in this environment, then in the source tree's .venv-train: the retargeter runs in .venv.
+    """
     if not source.startswith("amp:"):
         return Path(source)
     name = source.removeprefix("amp:")
     if name not in AMP_CAPTURES:
         raise ClipError(f"{source}: no such capture; known: {', '.join('amp:' + known for known in AMP_CAPTURES)}")
     spec = importlib.util.find_spec("isaaclab_tasks")
-    if spec is None or not spec.submodule_search_locations:
-        raise ClipError(
-            f"{source}: isaaclab 3.0.0 is not installed here; install it, or give humanoid_{name}.npz itself"
-        )
-    folder = Path(spec.submodule_search_locations[0])
-    return folder / "contrib" / "humanoid_amp" / "motions" / f"humanoid_{name}.npz"
+    here = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+    beside = sorted(_SOURCE_TREE.glob(".venv-train/lib/python3*/site-packages/isaaclab_tasks"))
+    for folder in (*here, *beside):
+        file = folder / "contrib" / "humanoid_amp" / "motions" / f"humanoid_{name}.npz"
+        if file.is_file():
+            return file
+    raise ClipError(f"{source}: no isaaclab 3.0.0 here or in .venv-train; make install-train, or give the .npz itself")
 
 
 def read_capture(path: Path) -> HumanCapture:

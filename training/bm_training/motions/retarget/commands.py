@@ -70,14 +70,15 @@ class Retarget:
 def _print_quality(console: Console, name: str, quality: RetargetQuality) -> None:
     from rich.table import Table
 
-    table = Table("clip", "seconds", "slip mm/s", "sinks mm", "floats mm", "fastest joint rad/s", "wrist error mm")
+    table = Table("clip", "s", "slip mm/s", "worst", "sinks mm", "floats mm", "fastest joint", "rad/s")
     table.add_row(
         name,
         f"{quality.seconds:.2f}",
-        f"{1e3 * quality.slip:.1f} (worst {1e3 * quality.worst_slip:.0f})",
+        f"{1e3 * quality.slip:.1f}",
+        f"{1e3 * quality.worst_slip:.0f}",
         f"{1e3 * quality.penetration:.1f}",
         f"{1e3 * quality.floating:.1f}",
-        f"{quality.joint_speed:.1f} {quality.fastest_joint}",
-        f"{1e3 * quality.wrist_error:.1f}",
+        quality.fastest_joint.removesuffix("_joint"),
+        f"{quality.joint_speed:.1f}",
     )
     console.print(table)
