@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCKS = sorted((ROOT / "locks").glob("*.txt"))
 RUNTIME = {minor: ROOT / "locks" / f"runtime-{minor}.txt" for minor in ("3.10", "3.11", "3.12", "3.13")}
 TRAINING = ROOT / "locks" / "train-3.12.txt"
-PIN = re.compile(r"^([a-z0-9.-]+)==([^ ;\\]+)", re.MULTILINE)
+PIN = re.compile(r"^([a-z0-9.-]+)(?:\[[a-z0-9, -]+\])?==([^ ;\\]+)", re.MULTILINE)
 
 
 def pins(lock: Path) -> dict[str, str]:

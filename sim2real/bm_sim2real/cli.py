@@ -32,6 +32,7 @@ EXTRA_OF_MODULE = {
     "onnxruntime": "onnx",
     "onnx": "onnx",
     "viser": "view",
+    "trimesh": "view",
     "cyclonedds": "hardware",
     "unitree_sdk2py": "hardware",
     "isaaclab": "train",
