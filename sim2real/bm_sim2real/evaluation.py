@@ -84,6 +84,8 @@ class ClipResult:
     """What ended it: a termination, refused, guard; empty if completed."""
     detail: str
     """The same in words, with the time in the clip."""
+    fault: str
+    """Name of the guard's fault, such as tracking_lost; empty if no guard acted."""
     failed_at_s: float | None
     """s after the episode's first frame."""
     frames: int
@@ -149,6 +151,7 @@ def is_acrobatic(clip: MotionClip) -> bool:
 class _Outcome:
     failure: str = ""
     detail: str = ""
+    fault: str = ""
     failed_at_s: float | None = None
     errors: list[TrackingErrors] = field(default_factory=list)
 
@@ -203,7 +206,7 @@ def _play(
                 on_sample(sample)
             outcome.failure, outcome.detail = sample.errors.failure, f"{sample.errors.failure} tripped"
         if loop.fault is not None and not outcome.failure:
-            outcome.failure, outcome.detail = "guard", str(loop.fault)
+            outcome.failure, outcome.detail, outcome.fault = "guard", str(loop.fault), loop.fault.name
         if outcome.failure:
             outcome.failed_at_s = max(machine.clip_frame, 0) * CONTROL_DT
             outcome.detail += f" {outcome.failed_at_s:.2f} s into the clip"
@@ -239,6 +242,7 @@ def _result(
         completed=not outcome.failure,
         failure=outcome.failure,
         detail=outcome.detail if outcome.failure else "",
+        fault=outcome.fault,
         failed_at_s=outcome.failed_at_s,
         frames=len(errors),
         body_error_m=float(body),

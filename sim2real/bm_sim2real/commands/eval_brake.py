@@ -49,8 +49,6 @@ class EvalBrake:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
-        from rich.console import Console
-
         from bm_core.bundle import Bundle
         from bm_core.data import shipped
         from bm_sim2real.brake_evaluation import (
@@ -61,7 +59,7 @@ class EvalBrake:
             summarize_brakes,
         )
         from bm_sim2real.clip_files import chosen_clips
-        from bm_sim2real.commands.progress import cores, tracked
+        from bm_sim2real.commands.progress import cores, tracked, wide_console
         from bm_sim2real.policies.tracker import base_state_needed
         from bm_sim2real.pushes import PushConfig
         from bm_sim2real.result_json import write_result
@@ -84,7 +82,7 @@ class EvalBrake:
         if self.json is not None:
             rows = [brake_row(result) for result in results]
             write_result(self.json, command="eval brake", rows=rows, summary=summary, passed=passed)
-        console = Console()
+        console = wide_console()
         if summary["upright"] < len(results):
             console.print(_failures(results))
         low, high = summary["upright_interval"]
@@ -100,7 +98,7 @@ class EvalBrake:
 def _failures(results: Sequence[BrakeResult]) -> Table:
     from rich.table import Table
 
-    table = Table("clip", box=None, header_style="bold")
+    table = Table("clip", box=None, header_style="bold", pad_edge=False)
     table.add_column("at s", justify="right")
     table.add_column("speed m/s", justify="right")
     table.add_column("what went wrong")

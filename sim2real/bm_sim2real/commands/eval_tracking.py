@@ -57,11 +57,9 @@ class EvalTracking:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
-        from rich.console import Console
-
         from bm_core.data import shipped
         from bm_sim2real.clip_files import chosen_clips
-        from bm_sim2real.commands.progress import cores, tracked
+        from bm_sim2real.commands.progress import cores, tracked, wide_console
         from bm_sim2real.evaluation_batch import plan_episodes, row, run_episodes, summarize, with_base_state
         from bm_sim2real.result_json import write_result
 
@@ -78,7 +76,7 @@ class EvalTracking:
         if self.json is not None:
             rows = [row(result) for result in results]
             write_result(self.json, command="eval tracking", rows=rows, summary=summary, passed=passed)
-        console = Console()
+        console = wide_console()
         console.print(_table(results))
         console.print(_verdict(summary, passed))
         return 0 if passed else 1
@@ -116,7 +114,7 @@ def _table(results: Sequence[ClipResult]) -> Table:
     """One line a clip: episodes taken together, the calm clips first, the acrobatic apart."""
     from rich.table import Table
 
-    table = Table("clip", box=None, header_style="bold")
+    table = Table("clip", box=None, header_style="bold", pad_edge=False)
     for heading in ("seconds", "completed", "joint rad", "body mm", "anchor mm", "tick p50 / p99 ms"):
         table.add_column(heading, justify="right")
     table.add_column("what ended it")
@@ -136,7 +134,7 @@ def _cells(group: Sequence[ClipResult]) -> list[str]:
 
     summary = summarize(group)
     tick = summary["tick_ms"]
-    first_failure = next((result.detail for result in group if not result.completed), "")
+    failed = [result for result in group if not result.completed]
     return [
         group[0].clip,
         f"{sum(result.seconds for result in group):.1f}",
@@ -145,8 +143,16 @@ def _cells(group: Sequence[ClipResult]) -> list[str]:
         f"{1e3 * summary['body_error_m']:.1f}",
         f"{1e3 * summary['anchor_error_m']:.0f}",
         f"{tick['p50']:.2f} / {tick['p99']:.2f}" if tick else "-",
-        first_failure,
+        _ending(failed[0]) if failed else "",
     ]
+
+
+def _ending(result: ClipResult) -> str:
+    """Short enough for the table; the JSON document has it all."""
+    if result.failed_at_s is None:
+        return result.detail
+    cause = f"{result.failure} {result.fault}".strip()
+    return f"{cause} at {result.start_s + result.failed_at_s:.2f} s"
 
 
 def _verdict(summary: dict[str, Any], passed: bool) -> str:

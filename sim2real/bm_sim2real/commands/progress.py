@@ -1,11 +1,17 @@
-"""A progress bar with an ETA on stderr, so that stdout stays the result."""
+"""What the commands print on: a progress bar with an ETA on stderr, results on stdout."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 140
+"""Columns where stdout is no terminal: rich would assume 80 and cut the tables."""
 
 
 @contextmanager
@@ -25,6 +31,14 @@ def tracked(what: str, total: int) -> Iterator[Callable[[Any], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda result: progress.advance(task)
+
+
+def wide_console() -> Console:
+    """stdout; as wide as the terminal, or as the tables need."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
 
 def cores() -> int:

@@ -43,13 +43,12 @@ class Run:
     """Also write timing, faults and counters as one JSON document."""
 
     def __call__(self) -> int:
-        from rich.console import Console
-
         from bm_core.motion import load_clip
+        from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.result_json import write_result
         from bm_sim2real.session import Session, SessionConfig
 
-        console = Console(highlight=False, soft_wrap=True)
+        console = wide_console()
         clip = None if self.motion is None else load_clip(self.motion)
         robot, loop, recorder = self._build()
 
