@@ -89,17 +89,20 @@ def prepare(policy: str | Path, motions: Sequence[str | Path], config: Evaluatio
 
 
 def load_clips(motions: Sequence[str | Path]) -> list[MotionClip]:
-    """Every clip of the files and folders, under names that differ: the path's where two clips share one."""
+    """Every clip of the files and folders. Where two share a name, as much of their paths as it takes is added."""
     paths = [path for place in motions for path in find_clips(place)]
-    clips = [load_clip(path) for path in paths]
-    names = [clip.name for clip in clips]
-    unique = [
-        clip if names.count(clip.name) == 1 else replace(clip, name=str(path.with_suffix("")))
-        for clip, path in zip(clips, paths, strict=True)
-    ]
-    if len({clip.name for clip in unique}) < len(unique):
+    if len({path.resolve() for path in paths}) < len(paths):
         raise ConfigError("a motion is given twice; name each file or folder once")
-    return unique
+    clips = [load_clip(path) for path in paths]
+    for depth in range(1, max((len(path.resolve().parts) for path in paths), default=0)):
+        names = [clip.name for clip in clips]
+        if len(set(names)) == len(names):
+            break
+        clips = [
+            clip if names.count(clip.name) == 1 else replace(clip, name=_path_name(path, depth))
+            for clip, path in zip(clips, paths, strict=True)
+        ]
+    return clips
 
 
 def play(demo: Demo, film_seconds: float, watcher: Watcher | None = None) -> Outcome:
@@ -210,6 +213,11 @@ def _play_clip(demo: Demo, clip: MotionClip, watcher: Watcher) -> tuple[ClipResu
         tracks=recording.tracks(result.tick_ms),
     )
     return result, report, recording
+
+
+def _path_name(path: Path, depth: int) -> str:
+    """The file's name without its ending, with `depth` folders before it."""
+    return "/".join(path.resolve().with_suffix("").parts[-1 - depth :])
 
 
 def _verdict(demo: Demo, outcome: Outcome) -> str:

@@ -1,4 +1,4 @@
-"""The G1's visible shapes as one triangle mesh a body: the project's primitives, or mjlab's meshes where it is installed."""
+"""The G1's visible shapes as one triangle mesh a body: our primitives, or mjlab's meshes where it is installed."""
 
 # MuJoCo is a compiled module without type stubs.
 # pyright: reportAttributeAccessIssue=false
