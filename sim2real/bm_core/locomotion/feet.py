@@ -16,6 +16,9 @@ Array = NDArray[np.floating]
 _TOE = 0.142
 """Tip of the sole ahead of the ankle, m."""
 
+_HEEL = 0.064
+"""Its end behind the ankle, m."""
+
 _HANGING = 0.75
 """Share of the swing in which the foot may hang."""
 
@@ -66,15 +69,21 @@ def _finish_swing(step: Step, motion: FootMotion, config: GaitConfig) -> None:
     goal = np.array([end[0], end[1], SOLE_HEIGHT])
     frames = slice(0, len(offset))
     motion.pos[frames, step.side] = goal + np.outer(offset, start.pos - goal) + np.outer(rate, start.vel)
-    # High enough on the way, however low and fast the foot came; little is left to clear just before it lands.
-    arch = bump(np.arange(len(offset)) / step.land)
-    low = SOLE_HEIGHT + 0.6 * config.swing_clearance * min(1.0, step.land / config.swing_frames) * arch
-    missing = (low - motion.pos[frames, step.side, 2])[1:] / np.maximum(arch[1:], 1e-3)
-    motion.pos[frames, step.side, 2] += max(0.0, float(missing.max(initial=0.0))) * arch
     turn = float(np.angle(np.exp(1j * (start.yaw - end[2]))))
     motion.yaw[frames, step.side] = end[2] + offset * turn + rate * start.yaw_rate
     motion.pitch[frames, step.side] = offset * start.pitch
+    motion.pos[frames, step.side, 2] = _lifted(motion.pos[frames, step.side, 2], offset * start.pitch, step, config)
     motion.contact[frames, step.side] = False
+
+
+def _lifted(height: Array, pitch: Array, step: Step, config: GaitConfig) -> Array:
+    """Ankle heights (N,) raised to clear the floor, however low and fast the foot came; less just before it lands."""
+    arch = bump(np.arange(len(height)) / step.land)
+    floor = SOLE_HEIGHT + np.where(pitch > 0.0, _TOE, -_HEEL) * np.sin(pitch)
+    clearance = 0.6 * config.swing_clearance * min(1.0, step.land / config.swing_frames)
+    middle = arch > 0.1
+    missing = (floor - height)[middle] / arch[middle] + clearance
+    return np.maximum(height + max(0.0, float(missing.max(initial=0.0))) * arch, floor)
 
 
 def _swing(step: Step, motion: FootMotion, config: GaitConfig) -> None:

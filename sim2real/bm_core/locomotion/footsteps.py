@@ -170,8 +170,7 @@ def _walk_on(
     steps = [step]
     places[step.side] = step.end
     while step.land < num_frames:
-        closed = np.abs(places[LEFT].base - places[RIGHT].base).max() < 1e-9
-        if closed and np.abs(step.velocity).max() < 1e-9 and _is_still(path, step.land, config):
+        if np.abs(step.velocity).max() < 1e-9 and _are_closed(places, config) and _is_still(path, step.land, config):
             return Walk(go=go, steps=steps, rest=step.land + config.settle_frames)
         lift = step.land + step_frames(step.velocity, config)[1]
         step = _next_step(path, 1 - step.side, lift, places, config)
@@ -205,6 +204,12 @@ def _kept_apart(foot: FootPlace, side: int, other: FootPlace, config: GaitConfig
     outward = 1.0 if side == LEFT else -1.0
     missing = config.min_width - outward * float(seen_from(mean, foot.pose[:2])[1])
     return foot if missing <= 0.0 else FootPlace(foot.base, foot.offset + np.array([0.0, outward * missing]))
+
+
+def _are_closed(places: list[FootPlace], config: GaitConfig) -> bool:
+    """Both feet stand where they would about the pose of the last step."""
+    wanted = standing_places(places[LEFT].base, config)
+    return all(np.abs(place.pose - want.pose).max() < 1e-9 for place, want in zip(places, wanted, strict=True))
 
 
 def _is_still(path: CommandPath, frame: int, config: GaitConfig) -> bool:

@@ -33,7 +33,8 @@ def stop_reference(start: GaitState, seconds: float = 4.0, config: GaitConfig | 
     """
     gait = replace(config or GaitConfig(), max_accel=BRAKE_ACCEL, refinements=2)
     velocity = look_at(start).velocity
-    speed = float(np.hypot(velocity[0], velocity[1]))
+    # A sidestep is at its width's limit where a stride still has room.
+    speed = float(np.hypot(velocity[0], 2.5 * velocity[1]))
     commands = np.zeros((round(seconds / CONTROL_DT) + 1, 3))
     commands[: round(_ROLL_OUT_FRAMES * min(max(speed - 0.3, 0.0) / 0.6, 1.0))] = velocity
     return generate(commands, gait, start)

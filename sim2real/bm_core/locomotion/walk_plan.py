@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bm_core.g1 import CONTROL_DT
 from bm_core.locomotion.command_path import CommandPath
-from bm_core.locomotion.config import COM_HEIGHT, GaitConfig
+from bm_core.locomotion.config import COM_HEIGHT, SOLE_HEIGHT, GaitConfig
 from bm_core.locomotion.dcm import com_of_zmp
 from bm_core.locomotion.footsteps import (
     LEFT,
@@ -38,7 +38,7 @@ _LARGEST_MOMENT = 0.3
 
 _FARTHEST_STEP = np.array([0.5, 0.42])
 """From the supporting foot to the foothold that catches the robot, m forward and sideways."""
-_SOONEST, _LATEST = 3, 15
+_SOONEST, _LATEST = 3, 17
 """Frames until a foot lands that is in the air at the start."""
 
 
@@ -123,8 +123,8 @@ def _opening(start: StartState, config: GaitConfig) -> tuple[Opening, Array]:
     side = 1 - start.support
     swing, double = step_frames(start.velocity, config)
     if not start.is_airborne:
-        return Opening(places, side=side, lift=_frames_to_lift(start, double), is_rolling=True), pose
-    land = _frames_to_land(start, swing, double)
+        return Opening(places, side=side, lift=_frames_to_lift(start, double, config), is_rolling=True), pose
+    land = _frames_to_land(start, swing, double, config)
     airborne = start.feet[side]
     return Opening(places, side=side, lift=land - swing, land=land, airborne=airborne, is_rolling=True), pose
 
@@ -142,27 +142,32 @@ def _stands_well(start: StartState, pose: Array, config: GaitConfig) -> bool:
     return abs(stance[0]) < 0.04 and abs(stance[1] - config.stand_width) < 0.05 and abs(turn) < 0.15
 
 
-def _frames_to_lift(start: StartState, double: int) -> int:
-    """From when the CoM passes, or passed, the middle between the feet: half-way through the double support."""
+def _frames_to_lift(start: StartState, double: int, config: GaitConfig) -> int:
+    """From when the CoM passes, or passed, the middle between the soles: half-way through the double support."""
     support, other = start.feet[start.support].pos[:2], start.feet[1 - start.support].pos[:2]
     way = (support - other) / max(float(np.linalg.norm(support - other)), 1e-6)
     speed = float(start.com_vel[:2] @ way)
     if speed < 0.1:
         return double
-    elapsed = float((start.com[:2] - 0.5 * (support + other)) @ way) / speed / CONTROL_DT
+    middle = place(np.array([*(0.5 * (support + other)), start.heading]), np.array([config.zmp_forward, 0.0]))
+    elapsed = float((start.com[:2] - middle) @ way) / speed / CONTROL_DT
     return int(np.clip(round(0.5 * double - elapsed), 1, double))
 
 
-def _frames_to_land(start: StartState, swing: int, double: int) -> int:
-    """From how far the foot has swung past the other one along the way; half a swing if there is no way."""
-    speed = float(np.hypot(start.velocity[0], start.velocity[1]))
-    progress = 0.5
-    if speed > 0.2:
-        way = place(np.array([0.0, 0.0, start.heading]), start.velocity[:2] / speed)
-        ahead = float((start.feet[1 - start.support].pos - start.feet[start.support].pos)[:2] @ way)
-        progress = 0.5 + 0.5 * ahead / (speed * (swing + double) * CONTROL_DT)
-    grid = np.linspace(0.0, 1.0, 33)
-    elapsed = float(np.interp(progress, ease(grid), grid))
+def _frames_to_land(start: StartState, swing: int, double: int, config: GaitConfig) -> int:
+    """From how far the foot has swung past the other one, or in a slow walk or sidestep from its height."""
+    foot = start.feet[1 - start.support]
+    forward = float(start.velocity[0])
+    if abs(forward) > 0.2:
+        body = np.array([*start.feet[start.support].pos[:2], start.heading])
+        progress = 0.5 + 0.5 * float(seen_from(body, foot.pos[:2])[0]) / (forward * (swing + double) * CONTROL_DT)
+        grid = np.linspace(0.0, 1.0, 33)
+        elapsed = float(np.interp(progress, ease(grid), grid))
+    else:
+        # The inverse of `bump`.
+        height = float(np.clip((foot.pos[2] - SOLE_HEIGHT) / config.swing_clearance, 0.0, 1.0))
+        elapsed = 0.5 - 0.5 * float(np.sqrt(1.0 - np.sqrt(height)))
+        elapsed = elapsed if foot.vel[2] > 0.0 else 1.0 - elapsed
     return int(np.clip(round(swing * (1.0 - elapsed)), _SOONEST, _LATEST))
 
 

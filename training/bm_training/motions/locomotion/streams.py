@@ -56,7 +56,7 @@ def sample_stream(
     end = num_frames - round(config.lead_out / CONTROL_DT)
     if frame >= end:
         raise ConfigError(f"stream: {num_frames * CONTROL_DT:.1f} s is too short; at least 6 s")
-    while frame < end:
+    while frame + config.shortest / CONTROL_DT <= end:
         length = round(rng.uniform(config.shortest, config.longest) / CONTROL_DT)
         commands[frame : min(frame + length, end)] = sample_command(rng, gait)
         frame += length
