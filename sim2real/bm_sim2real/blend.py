@@ -120,7 +120,7 @@ def _blend_clip(start: ReferenceFrame, end: ReferenceFrame, seconds: float) -> M
 
     joint_pos = between(start.joint_pos, end.joint_pos)
     first_quat, last_quat = (np.broadcast_to(frame.body_quat_w[0], (steps + 1, 4)) for frame in (start, end))
-    root_quat = quat_slerp(first_quat, last_quat, s)
+    root_quat = np.asarray(quat_slerp(first_quat, last_quat, s), dtype=np.float64)
     root_pos = between(start.body_pos_w[0], end.body_pos_w[0])
     body_pos, _ = g1_kinematics().forward(root_pos, root_quat, joint_pos)
     feet, (first, last) = body_pos[:, _FEET], (frame.body_pos_w[_FEET] for frame in (start, end))

@@ -6,8 +6,12 @@ reason; a fault of the task guard or of the policy latches DAMPING until `reset`
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -29,6 +33,7 @@ from bm_sim2real.task_guard import TaskGuard
 StopPlanner = Callable[[RobotState, ReferenceFrame], Reference]
 """A stop from the present speed: the robot's reading, the frame it should be in -> reference whose frame 0 is now."""
 
+_LOG = logging.getLogger(__name__)
 _ZERO = np.zeros(len(G1.joint_names))
 
 
@@ -38,7 +43,18 @@ class MachineConfig:
 
     hang_ramp_s: float = 3.0
     """s from the pose found to the default pose."""
+    plans_in_background: bool = False
+    """Plan stops on a thread while the motion goes on; for real time, where planning (35 ms) would outlast a period."""
     blend: BlendConfig = field(default_factory=BlendConfig)
+
+
+@dataclass
+class _PlannedStop:
+    """A stop that was asked for, perhaps not planned yet."""
+
+    future: Future[Reference]
+    age: int = 0
+    """Control steps since it was asked for: the stop begins at that moment."""
 
 
 class StateMachine:
@@ -70,6 +86,7 @@ class StateMachine:
         self._ramp_start = G1.default_joint_pos
         self._ramp_steps = 0
         self._lead = 0
+        self._stop: _PlannedStop | None = None
 
     def step(self, state: RobotState) -> PolicyCommand:
         """The command for the next 20 ms. Does not raise for what robot or policy do wrong: that becomes a fault."""
@@ -79,7 +96,10 @@ class StateMachine:
             lost = self._task_guard.check(state, self.policy.present_frame, self._steps)
             if lost is not None:
                 self.latch(lost)
-        if self.mode in (Mode.RUNNING, Mode.BRAKE) and self.policy.is_finished:
+        if self.mode is Mode.BRAKE and self._stop is not None:
+            self._stop.age += 1
+            self._take_stop()
+        if self.mode in (Mode.RUNNING, Mode.BRAKE) and self.policy.is_finished and self._stop is None:
             self._to_stand(self.policy.present_frame)
         if self.mode.is_tracking:
             low = self._track(state)
@@ -118,16 +138,22 @@ class StateMachine:
         if reason:
             raise RobotError(f"{clip.name}: cannot be entered from standing: {reason}; cut its beginning")
         entry = ChainedReference(blend(start, motion.frame(0), self.config.blend), motion)
-        self._follow(Mode.RUNNING, entry, entry.lead)
+        self._follow(Mode.RUNNING, entry, lead=entry.lead)
 
     def brake(self, state: RobotState) -> None:
-        """RUNNING -> BRAKE -> STAND, at any moment. RobotError from another mode."""
+        """RUNNING -> BRAKE -> STAND, at any moment. RobotError from another mode.
+
+        A stop that cannot be planned is replaced by the blend to standing: braking never fails.
+        """
         self._require(Mode.BRAKE, Mode.RUNNING)
         present = self.policy.present_frame
         if self._plan_stop is None:
             self._to_stand(present)
             return
-        self._follow(Mode.BRAKE, self._plan_stop(state, present))
+        run = _on_a_thread if self.config.plans_in_background else _at_once
+        self._stop = _PlannedStop(run(partial(self._plan_stop, state, present)))
+        self.mode = Mode.BRAKE
+        self._take_stop()
 
     def damp(self) -> None:
         """DAMPING from anywhere, not latched."""
@@ -170,11 +196,24 @@ class StateMachine:
             names = " or ".join(mode.value for mode in allowed)
             raise RobotError(f"{wanted.value}: refused in {self.mode.value}; only from {names}")
 
-    def _follow(self, mode: Mode, reference: Reference, lead: int = 0) -> None:
-        self.policy.follow(reference)
+    def _take_stop(self) -> None:
+        """Follows the planned stop from where it has got to by now, once it is there."""
+        stop = self._stop
+        if stop is None or not stop.future.done():
+            return
+        error = stop.future.exception()
+        if error is None:
+            self._follow(Mode.BRAKE, stop.future.result(), frame=stop.age)
+        else:
+            _LOG.warning("no stop could be planned (%s); blending to standing", error)
+            self._to_stand(self.policy.present_frame)
+
+    def _follow(self, mode: Mode, reference: Reference, *, lead: int = 0, frame: int = 0) -> None:
+        self.policy.follow(reference, frame)
         self._enter(mode, lead)
 
     def _enter(self, mode: Mode, lead: int) -> None:
+        self._stop = None
         self._lead = lead
         self._task_guard.reset()
         self.mode = mode
@@ -207,3 +246,28 @@ class StateMachine:
 
     def _low(self, state: RobotState, *, q: np.ndarray, kp: np.ndarray, kd: np.ndarray) -> LowCommand:
         return LowCommand(seq=self._steps, state_seq=state.seq, q=q, dq=_ZERO, tau=_ZERO, kp=kp, kd=kd)
+
+
+def _at_once(plan: Callable[[], Reference]) -> Future[Reference]:
+    future: Future[Reference] = Future()
+    try:
+        future.set_result(plan())
+    except Exception as error:  # whatever it is, the future carries it to the one place that handles it
+        future.set_exception(error)
+    return future
+
+
+def _on_a_thread(plan: Callable[[], Reference]) -> Future[Reference]:
+    future: Future[Reference] = Future()
+
+    def run() -> None:
+        done = _at_once(plan)
+        error = done.exception()
+        if error is None:
+            future.set_result(done.result())
+        else:
+            future.set_exception(error)
+
+    # A daemon: a plan that hangs must not keep the process alive after its loop has damped.
+    threading.Thread(target=run, name="stop planner", daemon=True).start()
+    return future

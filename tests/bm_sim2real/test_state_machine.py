@@ -1,6 +1,7 @@
 """Modes and their transitions, in control steps."""
 
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from bm_sim2real.faults import Fault, Reaction
 from bm_sim2real.modes import Mode
 from bm_sim2real.policies.tracker import TrackerPolicy
 from bm_sim2real.robots.mock import MockRobot
-from bm_sim2real.state_machine import StateMachine
+from bm_sim2real.state_machine import MachineConfig, StateMachine
 
 LEFT_ELBOW = G1.joint_index["left_elbow_joint"]
 
@@ -254,3 +255,48 @@ def test_the_first_fault_is_kept(bench):
     bench.machine.latch(first)
     bench.machine.latch(dataclasses.replace(first, name="other"))
     assert bench.machine.fault is first
+
+
+def playing(balancer, **machine):
+    bench = Bench(balancer, **machine).stand()
+    bench.run(5)
+    bench.machine.play(wave(balancer.stand), bench.robot.read())
+    bench.run(40)
+    return bench
+
+
+def test_a_stop_that_cannot_be_planned_becomes_a_blend_to_stand(balancer):
+    def impossible(state, frame):
+        raise RobotError("no room")
+
+    bench = playing(balancer, plan_stop=impossible)
+    bench.machine.brake(bench.robot.read())
+    assert bench.run(60) is Mode.STAND
+    assert bench.machine.fault is None
+    assert bench.commands[-1].low.q == pytest.approx(balancer.stand.joint_pos, abs=1e-6)
+
+
+def test_planned_in_the_background_the_stop_is_entered_where_it_has_got_to(balancer):
+    gate, frames = threading.Event(), []
+
+    class Stop:
+        num_frames = 100
+
+        def frame(self, k):
+            frames.append(k)
+            return balancer.stand
+
+    def slow(state, frame):
+        gate.wait(10.0)
+        return Stop()
+
+    bench = playing(balancer, plan_stop=slow, config=MachineConfig(plans_in_background=True))
+    before = bench.machine.policy.next_frame
+    bench.machine.brake(bench.robot.read())
+    assert [bench.run(1) for _ in range(3)] == [Mode.BRAKE] * 3
+    assert bench.machine.policy.next_frame == before + 3 and frames == []  # the motion goes on meanwhile
+    gate.set()
+    bench.machine._stop.future.result(10.0)
+    bench.run(1)
+    assert frames[-1] == 5  # asked for 4 steps ago, so the robot is in frame 4 and aims at frame 5
+    assert bench.machine.mode is Mode.BRAKE

@@ -78,7 +78,7 @@ class Run:
         from bm_sim2real.robots.mujoco import MujocoRobot
         from bm_sim2real.robots.simulation_config import SimulationConfig
         from bm_sim2real.standing import plan_stop, standing_frame
-        from bm_sim2real.state_machine import StateMachine
+        from bm_sim2real.state_machine import MachineConfig, StateMachine
         from bm_sim2real.timing import WallClock
 
         path = self.policy or shipped("policies", "g1_tracker.onnx")
@@ -87,7 +87,13 @@ class Run:
         robot = MujocoRobot(simulation)
         policy = TrackerPolicy.load(path, self.provider, robot.features)
         recorder = Recorder(self.record, policy.contract) if self.record else None
-        machine = StateMachine(policy, standing_frame(), robot.features, plan_stop=plan_stop)
+        machine = StateMachine(
+            policy,
+            standing_frame(),
+            robot.features,
+            plan_stop=plan_stop,
+            config=MachineConfig(plans_in_background=self.realtime),
+        )
         clock = WallClock(robot.features.tick_dt) if self.realtime else None
         robot.connect()
         return robot, ControlLoop(robot, machine, CommandGuard(), clock=clock, listener=recorder), recorder
