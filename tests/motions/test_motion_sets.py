@@ -156,6 +156,13 @@ def test_the_shipped_sets_are_well_formed_and_named_after_their_files():
         assert read_set_document(shipped_folder("motions") / "motion_sets" / f"{name}.yaml").name == name
 
 
+def test_the_locomotion_set_is_shipped_whole_and_stands_walks_and_stops():
+    entries = load_motion_set("locomotion_basic").entries
+    assert {entry.role for entry in entries} == {"stand", "locomotion"}
+    names = [entry.path.stem for entry in entries]
+    assert all(any(word in name for name in names) for word in ("stream_", "stop_", "stand", "walk_loop"))
+
+
 def test_the_walking_set_loads_from_shipped_clips_alone():
     ((clip, weight),) = load_clips(load_motion_set("single_motion_test"))
     assert (clip.name, weight) == ("walk", 1.0)

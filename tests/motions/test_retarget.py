@@ -1,11 +1,14 @@
 """The retargeter on figures drawn from scratch, whose right answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from human_figure import FPS, draw, standing_feet, swaying_pelvis, walk
 
 from bm_core.errors import ClipError
 from bm_core.g1 import G1
+from bm_core.rotations import quat_from_yaw, quat_multiply, quat_rotate
 from bm_training.motions.retarget.capture import HUMAN_BODIES, find_capture, read_capture
 from bm_training.motions.retarget.contacts import detect_contacts
 from bm_training.motions.retarget.looping import find_cycle
@@ -97,6 +100,18 @@ def test_equal_captures_give_equal_clips_and_others_do_not(stance):
     np.testing.assert_array_equal(again.clip.root_pos, stance.clip.root_pos)
     other = retarget(draw(swaying_pelvis(120), standing_feet(120)))
     assert np.abs(other.clip.joint_pos - stance.clip.joint_pos).max() > 1e-4
+
+
+@pytest.mark.parametrize("yaw", [np.pi, -2.0])
+def test_the_heading_of_the_capture_changes_nothing_but_the_heading(walking, yaw):
+    capture = walk(3.0)
+    turn = quat_from_yaw(yaw)
+    turned = replace(
+        capture, body_pos=quat_rotate(turn, capture.body_pos), body_quat=quat_multiply(turn, capture.body_quat)
+    )
+    clip = retarget(turned).clip
+    np.testing.assert_allclose(clip.joint_pos, walking.clip.joint_pos, atol=1e-6)
+    np.testing.assert_allclose(clip.root_pos, quat_rotate(turn, walking.clip.root_pos), atol=1e-6)
 
 
 def test_a_tilted_and_raised_floor_is_levelled(walking):

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from bm_core.g1 import ANCHOR_BODY, FEET, G1, ROOT_BODY, mjcf_path
 from bm_core.rotations import quat_normalize
-from bm_training.motions.retarget.conditioning import continuous_quat, low_pass, low_pass_quat
+from bm_training.motions.retarget.conditioning import low_pass, low_pass_quat
 from bm_training.motions.retarget.contacts import SIDES, Mask
 from bm_training.motions.retarget.targets import BodyTargets
 
@@ -89,6 +89,27 @@ class SolvedMotion:
     """(T, 29) rad"""
 
 
+class _PointTask(mink.FrameTask):
+    """Brings the origin of a link to a point, whatever the link's orientation."""
+
+    def __init__(self, body: str, cost: float) -> None:
+        super().__init__(body, "body", position_cost=cost, orientation_cost=0.0)
+        self._body = body
+        self._point = np.zeros(3)
+
+    def aim(self, point: Array) -> None:
+        """Sets the point, (3,) m."""
+        self._point = point
+
+    def take_orientation(self, configuration: mink.Configuration) -> None:
+        """Makes the link's present orientation the wanted one, before every step.
+
+        mink's error is the logarithm of the whole pose: any other orientation, even at no cost, bends the way there.
+        """
+        rotation = configuration.get_transform_frame_to_world(self._body, "body").rotation()
+        self.set_target(mink.SE3.from_rotation_and_translation(rotation, self._point))
+
+
 class RetargetSolver:
     """Solves frame after frame; deterministic, each frame warm-started by the one before."""
 
@@ -99,9 +120,9 @@ class RetargetSolver:
         self._pelvis = _frame_task(ROOT_BODY, *costs.pelvis)
         self._torso = _frame_task(ANCHOR_BODY, 0.0, costs.torso)
         self._feet = [_frame_task(name, *costs.swing_foot) for name in FEET]
-        self._knees = [_frame_task(f"{side}_knee_link", costs.knee, 0.0) for side in SIDES]
-        self._elbows = [_frame_task(f"{side}_elbow_link", costs.elbow, 0.0) for side in SIDES]
-        self._wrists = [_frame_task(f"{side}_wrist_yaw_link", costs.wrist, 0.0) for side in SIDES]
+        self._knees = [_PointTask(f"{side}_knee_link", costs.knee) for side in SIDES]
+        self._elbows = [_PointTask(f"{side}_elbow_link", costs.elbow) for side in SIDES]
+        self._wrists = [_PointTask(f"{side}_wrist_yaw_link", costs.wrist) for side in SIDES]
         self._posture = mink.PostureTask(self._model, cost=costs.posture)
         self._continuity = mink.PostureTask(self._model, cost=costs.continuity)
         self._limits = [
@@ -121,14 +142,17 @@ class RetargetSolver:
         default = np.concatenate([targets.pelvis_pos[0], targets.pelvis_quat[0], G1.default_joint_pos])
         grip = _grip(contact, fps)
         qpos = self._follow(targets, grip, default, lambda frame: report(frame, total))
-        aim = _joined(
-            low_pass(targets.pelvis_pos, self._config.pelvis_cutoff, fps),
-            low_pass_quat(targets.pelvis_quat, self._config.pelvis_cutoff, fps),
-            low_pass(qpos[:, 7:], self._config.cutoff, fps),
+        aim = np.concatenate(
+            [
+                low_pass(targets.pelvis_pos, self._config.pelvis_cutoff, fps),
+                low_pass_quat(targets.pelvis_quat, self._config.pelvis_cutoff, fps),
+                low_pass(qpos[:, 7:], self._config.cutoff, fps),
+            ],
+            axis=1,
         )
         for index in range(self._config.refinements):
             # The correction alone is smoothed: the motion itself would lose its bounce, pass after pass.
-            correction = _joined(qpos[:, :3], qpos[:, 3:7], qpos[:, 7:]) - aim
+            correction = _same_signs(qpos, aim) - aim
             wish = aim + low_pass(correction, self._config.correction_cutoff, fps)
             wish[:, 3:7] = quat_normalize(wish[:, 3:7])
             done = targets.num_frames * (1 + index)
@@ -148,9 +172,9 @@ class RetargetSolver:
             self._pelvis.set_target(_se3(targets.pelvis_pos[frame], targets.pelvis_quat[frame]))
             self._torso.set_target(_se3(np.zeros(3), targets.torso_quat[frame]))
             for side in range(2):
-                self._knees[side].set_target(_se3(targets.knee_pos[frame, side]))
-                self._elbows[side].set_target(_se3(targets.elbow_pos[frame, side]))
-                self._wrists[side].set_target(_se3(targets.wrist_pos[frame, side]))
+                self._knees[side].aim(targets.knee_pos[frame, side])
+                self._elbows[side].aim(targets.elbow_pos[frame, side])
+                self._wrists[side].aim(targets.wrist_pos[frame, side])
             if frame:
                 self._continuity.set_target(solved[-1])
                 tasks = [*links, self._posture, self._continuity]
@@ -189,7 +213,10 @@ class RetargetSolver:
             task.set_target(_se3(targets.foot_pos[frame, side], targets.foot_quat[frame, side]))
 
     def _iterate(self, configuration: mink.Configuration, tasks: list[mink.Task], iterations: int) -> Array:
+        points = [task for task in tasks if isinstance(task, _PointTask)]
         for _ in range(iterations):
+            for task in points:
+                task.take_orientation(configuration)
             step = mink.solve_ik(configuration, tasks, 1.0, solver="daqp", damping=1e-4, limits=self._limits)
             configuration.integrate_inplace(step, 1.0)
             if np.abs(step).max() < self._config.tolerance:
@@ -225,11 +252,12 @@ def _grip(contact: Mask, fps: float) -> Array:
     return gaussian_filter1d(held, sigma, axis=0, mode="nearest")
 
 
-def _joined(root_pos: Array, root_quat: Array, joint_pos: Array) -> Array:
-    """(T, 36), with quaternion signs that neither jump in time nor differ between two of the same motion."""
-    quat = continuous_quat(root_quat)
-    sign = 1.0 if quat[0, 0] >= 0.0 else -1.0
-    return np.concatenate([root_pos, sign * quat, joint_pos], axis=1)
+def _same_signs(qpos: Array, reference: Array) -> Array:
+    """The same (T, 36) with each root quaternion on the hemisphere of the reference's."""
+    result = qpos.copy()
+    flips = np.sum(qpos[:, 3:7] * reference[:, 3:7], axis=1) < 0.0
+    result[flips, 3:7] *= -1.0
+    return result
 
 
 def _frame_task(body: str, position_cost: float, orientation_cost: float) -> mink.FrameTask:
@@ -241,5 +269,5 @@ def _set_costs(task: mink.FrameTask, costs: tuple[float, float]) -> None:
     task.set_orientation_cost(costs[1])
 
 
-def _se3(pos: Array, quat: Array | None = None) -> mink.SE3:
-    return mink.SE3(wxyz_xyz=np.concatenate([np.array([1.0, 0.0, 0.0, 0.0]) if quat is None else quat, pos]))
+def _se3(pos: Array, quat: Array) -> mink.SE3:
+    return mink.SE3(wxyz_xyz=np.concatenate([quat, pos]))
