@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bm_core.errors import ConfigError
-from bm_core.motion import MotionClip, find_clips, load_clip
+from bm_core.motion import MotionClip
 from bm_sim2real.bundle_check import CheckResult, check_bundle
+from bm_sim2real.clip_files import ClipFile
 from bm_sim2real.evaluation import ClipResult, EvaluationConfig, evaluate_clip
 from bm_sim2real.evaluation_batch import row, summarize, with_base_state
 from bm_sim2real.model_card import ModelCard, card_path, read_card
@@ -78,8 +79,8 @@ class Watcher:
         """Films drawn and asked for."""
 
 
-def prepare(policy: str | Path, motions: Sequence[str | Path], config: EvaluationConfig | None = None) -> Demo:
-    """Read and check everything. BmError says what is missing or wrong; `motions` are files and folders."""
+def prepare(policy: str | Path, motions: Sequence[ClipFile], config: EvaluationConfig | None = None) -> Demo:
+    """Read and check everything. BmError says what is missing or wrong."""
     check = check_bundle(policy, inferences=200)
     tracker = WatchedTracker.load(policy)
     card = read_card(policy, check.bundle.model.graph_sha256)
@@ -88,20 +89,13 @@ def prepare(policy: str | Path, motions: Sequence[str | Path], config: Evaluatio
     return Demo(check=check, policy=tracker, clips=clips, card=card, config=config)
 
 
-def load_clips(motions: Sequence[str | Path]) -> list[MotionClip]:
-    """Every clip of the files and folders. Where two share a name, as much of their paths as it takes is added."""
-    paths = [path for place in motions for path in find_clips(place)]
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise ConfigError("a motion is given twice; name each file or folder once")
-    clips = [load_clip(path) for path in paths]
-    for depth in range(1, max((len(path.resolve().parts) for path in paths), default=0)):
-        names = [clip.name for clip in clips]
-        if len(set(names)) == len(names):
-            break
-        clips = [
-            clip if names.count(clip.name) == 1 else replace(clip, name=_path_name(path, depth))
-            for clip, path in zip(clips, paths, strict=True)
-        ]
+def load_clips(files: Sequence[ClipFile]) -> list[MotionClip]:
+    """Every clip. ConfigError if two have one name: results are counted by name."""
+    clips = [file.load() for file in files]
+    names = [clip.name for clip in clips]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"two motions are called '{twice}'; leave one out, or convert it under another name")
     return clips
 
 
@@ -213,11 +207,6 @@ def _play_clip(demo: Demo, clip: MotionClip, watcher: Watcher) -> tuple[ClipResu
         tracks=recording.tracks(result.tick_ms),
     )
     return result, report, recording
-
-
-def _path_name(path: Path, depth: int) -> str:
-    """The file's name without its ending, with `depth` folders before it."""
-    return "/".join(path.resolve().with_suffix("").parts[-1 - depth :])
 
 
 def _verdict(demo: Demo, outcome: Outcome) -> str:

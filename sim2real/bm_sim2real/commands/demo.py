@@ -26,7 +26,7 @@ class Demo:
     policy: Path | None = None
     """Policy bundle (.onnx); default: the shipped g1_tracker.onnx."""
     motions: str | None = None
-    """Motion files or folders, with commas between them; default: the shipped clips."""
+    """Motion files and folders between commas; default: the shipped clips."""
     report: Path = Path("reports/demo")
     """Folder for report.html and metrics.json."""
     json: Path | None = None
@@ -38,35 +38,23 @@ class Demo:
         from bm_core.atomic_file import atomic_write_text
         from bm_core.data import shipped
         from bm_sim2real import demo
+        from bm_sim2real.clip_files import chosen_clips
+        from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.report import report_html
         from bm_sim2real.result_json import write_result
 
         policy = self.policy or shipped("policies", "g1_tracker.onnx")
-        motions = [shipped("motions")] if self.motions is None else split_motions(self.motions)
-        prepared = demo.prepare(policy, motions)
-        console = _console()
+        prepared = demo.prepare(policy, chosen_clips(self.motions, None, None))
         _make_folder(self.report)
-        outcome = _play(prepared, self.film_seconds, console)
+        outcome = _play(prepared, self.film_seconds)
         rows, summary = demo.rows(prepared, outcome), demo.summary(prepared, outcome)
         atomic_write_text(self.report / REPORT, report_html(demo.build_report(prepared, outcome)))
         for path in [self.report / METRICS, *([self.json] if self.json else [])]:
             write_result(path, command="demo", rows=rows, summary=summary, passed=outcome.passed)
+        console = wide_console()
         console.print(_table(outcome))
         _print_verdict(console, prepared, outcome, self.report)
         return 0 if outcome.passed else 1
-
-
-def split_motions(text: str) -> list[Path]:
-    """Paths between commas; a path that has a comma in it and exists is taken as it is."""
-    if Path(text).exists():
-        return [Path(text)]
-    return [Path(part.strip()) for part in text.split(",") if part.strip()]
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False)
 
 
 def _make_folder(folder: Path) -> None:
@@ -79,13 +67,14 @@ def _make_folder(folder: Path) -> None:
         raise ConfigError(f"{folder}: cannot be made: {error.strerror}; choose another --report") from error
 
 
-def _play(prepared: Prepared, film_seconds: float, console: Console) -> Outcome:
+def _play(prepared: Prepared, film_seconds: float) -> Outcome:
+    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from bm_sim2real.demo import Watcher, play
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         steps = progress.add_task("playing", total=sum(clip.num_frames - 1 for clip in prepared.clips))
         films = progress.add_task("films", total=len(prepared.clips), visible=film_seconds > 0)
 
@@ -110,25 +99,24 @@ def _play(prepared: Prepared, film_seconds: float, console: Console) -> Outcome:
 
 
 def _table(outcome: Outcome) -> Table:
-    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("clip", "s", "completed", "joint error", "body error", "tick p50", "p99"):
-        table.add_column(name, justify="left" if name == "clip" else "right")
+    table = Table("clip", box=None, header_style="bold", pad_edge=False)
+    for heading in ("seconds", "completed", "joint rad", "body mm", "tick p50 / p99 ms"):
+        table.add_column(heading, justify="right")
+    table.add_column("what ended it")
     for clip in outcome.clips:
-        mark = "[green]yes[/]" if clip.completed else "[red]no[/]"
+        tick = clip.tick_ms
         table.add_row(
             escape(clip.name),
             f"{clip.seconds:.1f}",
-            mark + (" *" if clip.is_promised else ""),
-            f"{clip.joint_error_rad:.3f} rad",
-            f"{1e3 * clip.body_error_m:.0f} mm",
-            *(f"{clip.tick_ms[key]:.2f} ms" if clip.tick_ms else "-" for key in ("p50", "p99")),
+            ("* " if clip.is_promised else "") + ("[green]yes[/]" if clip.completed else "[red]no[/]"),
+            f"{clip.joint_error_rad:.3f}",
+            f"{1e3 * clip.body_error_m:.1f}",
+            f"{tick['p50']:.2f} / {tick['p99']:.2f}" if tick else "-",
+            escape(clip.ending),
         )
-    if any(clip.is_promised for clip in outcome.clips):
-        table.caption = "* promised by the model card"
     return table
 
 
@@ -144,7 +132,7 @@ def _print_verdict(console: Console, prepared: Prepared, outcome: Outcome, folde
         f"{1e3 * numbers['body_error_m']:.0f} mm, {numbers['realtime_factor']:.1f} x real time, "
         f"{outcome.wall_s:.0f} s in all"
     )
-    line(promise_words(prepared, outcome))
+    line(("* " if prepared.promised else "") + promise_words(prepared, outcome))
     without = [clip for clip in outcome.clips if clip.video is None and clip.no_video != "not asked for"]
     if without:
         line(f"{len(without)} clips without a film: {without[0].no_video}", "yellow")

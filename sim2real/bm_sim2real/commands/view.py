@@ -13,7 +13,7 @@ class View:
     policy: Path | None = None
     """Policy bundle (.onnx); default: the shipped g1_tracker.onnx."""
     motion: str | None = None
-    """Motion files or folders, with commas between them; default: the shipped clips."""
+    """Motion files and folders between commas; default: the shipped clips."""
     port: int = 8080
     """The next free one if it is taken."""
     host: str = "127.0.0.1"
@@ -22,10 +22,9 @@ class View:
     """Do not wait for the Start button."""
 
     def __call__(self) -> int:
-        from rich.console import Console
-
         from bm_core.data import shipped
-        from bm_sim2real.commands.demo import split_motions
+        from bm_sim2real.clip_files import chosen_clips
+        from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.demo import load_clips
         from bm_sim2real.evaluation import EvaluationConfig
         from bm_sim2real.evaluation_batch import with_base_state
@@ -35,9 +34,9 @@ class View:
 
         policy = self.policy or shipped("policies", "g1_tracker.onnx")
         tracker = TrackerPolicy.load(policy)
-        clips = load_clips([shipped("motions")] if self.motion is None else split_motions(self.motion))
+        clips = load_clips(chosen_clips(self.motion, None, None))
         session = ViewSession(tracker, clips, with_base_state(EvaluationConfig(), policy))
-        console = Console(highlight=False)
+        console = wide_console()
         with Viewer(session, policy.name, host=self.host, port=self.port) as viewer:
             console.print(f"viewer: {viewer.url}   {len(clips)} motions, Ctrl-C ends it", markup=False, soft_wrap=True)
             if self.start:
