@@ -87,6 +87,31 @@ def test_it_turns_and_moves_with_the_robot():
     assert there.root_pos == pytest.approx(quat_rotate(turn, here.root_pos) + shift, abs=1e-6)
 
 
+@pytest.mark.parametrize("heading", [3.1, np.pi, -3.1])
+def test_headings_near_half_a_turn_are_no_seam(heading):
+    here = steady_state(np.array([0.4, 0.0, 0.6]), 0.3, np.array([0.0, 0.0, 0.0]))
+    there = steady_state(np.array([0.4, 0.0, 0.6]), 0.3, np.array([0.0, 0.0, heading]))
+    assert stop_reference(there).joint_pos == pytest.approx(stop_reference(here).joint_pos, abs=1e-6)
+
+
+def test_a_shaken_robot_still_gets_a_stop_that_motors_could_follow():
+    rng = np.random.default_rng(7)
+    walk = generate(np.tile((0.6, 0.1, 0.3), (400, 1)))
+    for frame in rng.integers(100, 390, 20):
+        state = state_at(walk, int(frame))
+        shaken = replace(
+            state,
+            joint_pos=state.joint_pos + rng.normal(0.0, 0.05, 29),
+            joint_vel=state.joint_vel + rng.normal(0.0, 0.5, 29),
+            root_ang_vel=state.root_ang_vel + rng.normal(0.0, 0.3, 3),
+            root_lin_vel=state.root_lin_vel + rng.normal(0.0, 0.1, 3),
+        )
+        stop = stop_reference(shaken)
+        assert np.abs(np.diff(stop.joint_pos, axis=0)).max() * 50.0 < 25.0
+        assert stop.root_pos[:, 2].min() > 0.5
+        assert stop.joint_pos[-1] == pytest.approx(G1.default_joint_pos, abs=0.03)
+
+
 def test_a_standing_robot_stays_on_its_feet():
     stand = stand_reference(1.0)
     stop = stop_reference(state_at(stand, 20))

@@ -122,7 +122,8 @@ def look_at(state: GaitState) -> StartState:
     xy = np.zeros(2) if state.root_xy is None else state.root_xy
     root_pos = np.array([xy[0], xy[1], SOLE_HEIGHT - ankles[0, support, 2]])
     com_vel = (com[1] - com[0]) / dt + root_vel
-    feet = [_foot_state(ankles[:, s] + root_pos, body_quat[:, _FEET[s]], root_vel, dt) for s in (0, 1)]
+    heading = float(yaw_from_quat(state.root_quat))
+    feet = [_foot_state(ankles[:, s] + root_pos, body_quat[:, _FEET[s]], heading, root_vel, dt) for s in (0, 1)]
     return StartState(
         root_pos=root_pos,
         root_vel=root_vel,
@@ -152,15 +153,16 @@ def _support(ankles: Array, com: Array, state: GaitState, dt: float) -> tuple[in
     return int(np.argmin(np.linalg.norm(ankles[0, :, :2] - dcm, axis=-1))), False
 
 
-def _foot_state(pos: Array, quat: Array, root_vel: Array, dt: float) -> FootState:
-    yaw = yaw_from_quat(quat)
+def _foot_state(pos: Array, quat: Array, heading: float, root_vel: Array, dt: float) -> FootState:
+    # Unwrapped towards the heading: swings turn by the difference of yaws.
+    yaw = heading + np.angle(np.exp(1j * (yaw_from_quat(quat) - heading)))
     forward = matrix_from_quat(quat[0])[:, 0]
     return FootState(
         pos=pos[0],
         vel=(pos[1] - pos[0]) / dt + root_vel,
         yaw=float(yaw[0]),
         pitch=float(-np.arcsin(np.clip(forward[2], -1.0, 1.0))),
-        yaw_rate=float(np.angle(np.exp(1j * (yaw[1] - yaw[0])))) / dt,
+        yaw_rate=float(yaw[1] - yaw[0]) / dt,
     )
 
 

@@ -27,6 +27,7 @@ from bm_core.rotations import (
     quat_multiply,
     quat_rotate_inverse,
     rotvec_from_quat,
+    yaw_from_quat,
 )
 
 Array = NDArray[Any]
@@ -132,7 +133,7 @@ def _solve_legs(motion: BodyMotion, feet: FootMotion, guess: Array | None, confi
     foot_quat = quat_multiply(quat_conjugate(quat), quat_from_euler_xyz(0.0, feet.pitch, feet.yaw))
     iterations = 2
     if guess is None:
-        guess = guess_legs(foot_pos, 2.0 * np.arctan2(foot_quat[..., 3], foot_quat[..., 0]))
+        guess = guess_legs(foot_pos, yaw_from_quat(foot_quat))
         iterations = 5
     legs, error = solve_legs(foot_pos, matrix_from_quat(foot_quat), guess, iterations)
     motion.ik_error = float(error.max())
