@@ -43,6 +43,8 @@ class MachineConfig:
 
     hang_ramp_s: float = 3.0
     """s from the pose found to the default pose."""
+    stop_attempts: int = 15
+    """Moments, 20 ms apart, at which a stop is asked for."""
     plans_in_background: bool = False
     """Plan stops on a thread while the motion goes on; for real time, where planning (35 ms) would outlast a period."""
     blend: BlendConfig = field(default_factory=BlendConfig)
@@ -53,6 +55,7 @@ class _PlannedStop:
     """A stop that was asked for, perhaps not planned yet."""
 
     future: Future[Reference]
+    attempt: int
     age: int = 0
     """Control steps since it was asked for: the stop begins at that moment."""
 
@@ -98,7 +101,7 @@ class StateMachine:
                 self.latch(lost)
         if self.mode is Mode.BRAKE and self._stop is not None:
             self._stop.age += 1
-            self._take_stop()
+            self._take_stop(state)
         if self.mode in (Mode.RUNNING, Mode.BRAKE) and self.policy.is_finished and self._stop is None:
             self._to_stand(self.policy.present_frame)
         if self.mode.is_tracking:
@@ -143,17 +146,16 @@ class StateMachine:
     def brake(self, state: RobotState) -> None:
         """RUNNING -> BRAKE -> STAND, at any moment. RobotError from another mode.
 
-        A stop that cannot be planned is replaced by the blend to standing: braking never fails.
+        Where no stop can be planned (some phases of some steps), the motion goes on and the next moments are tried;
+        after `stop_attempts` the blend to standing takes its place: braking never fails.
         """
         self._require(Mode.BRAKE, Mode.RUNNING)
-        present = self.policy.present_frame
         if self._plan_stop is None:
-            self._to_stand(present)
+            self._to_stand(self.policy.present_frame)
             return
-        run = _on_a_thread if self.config.plans_in_background else _at_once
-        self._stop = _PlannedStop(run(partial(self._plan_stop, state, present)))
+        self._stop = self._planned(state, attempt=1)
         self.mode = Mode.BRAKE
-        self._take_stop()
+        self._take_stop(state)
 
     def damp(self) -> None:
         """DAMPING from anywhere, not latched."""
@@ -196,7 +198,12 @@ class StateMachine:
             names = " or ".join(mode.value for mode in allowed)
             raise RobotError(f"{wanted.value}: refused in {self.mode.value}; only from {names}")
 
-    def _take_stop(self) -> None:
+    def _planned(self, state: RobotState, attempt: int) -> _PlannedStop:
+        assert self._plan_stop is not None
+        run = _on_a_thread if self.config.plans_in_background else _at_once
+        return _PlannedStop(run(partial(self._plan_stop, state, self.policy.present_frame)), attempt)
+
+    def _take_stop(self, state: RobotState) -> None:
         """Follows the planned stop from where it has got to by now, once it is there."""
         stop = self._stop
         if stop is None or not stop.future.done():
@@ -204,6 +211,11 @@ class StateMachine:
         error = stop.future.exception()
         if error is None:
             self._follow(Mode.BRAKE, stop.future.result(), frame=stop.age)
+        elif stop.age == 0:  # just asked for: the robot has not moved on yet
+            return
+        elif stop.attempt < self.config.stop_attempts:
+            self._stop = self._planned(state, stop.attempt + 1)
+            self._take_stop(state)
         else:
             _LOG.warning("no stop could be planned (%s); blending to standing", error)
             self._to_stand(self.policy.present_frame)

@@ -265,13 +265,32 @@ def playing(balancer, **machine):
     return bench
 
 
+def test_a_stop_that_can_be_planned_only_later_is_asked_for_again(balancer):
+    asked = []
+
+    def fourth_time(state, frame):
+        asked.append(state.seq)
+        if len(asked) < 4:
+            raise RobotError("no room")
+        return still(balancer.stand)
+
+    bench = playing(balancer, plan_stop=fourth_time)
+    bench.machine.brake(bench.robot.read())
+    assert bench.run(3) is Mode.BRAKE
+    assert len(asked) == 4
+
+
 def test_a_stop_that_cannot_be_planned_becomes_a_blend_to_stand(balancer):
+    asked = []
+
     def impossible(state, frame):
+        asked.append(state.seq)
         raise RobotError("no room")
 
     bench = playing(balancer, plan_stop=impossible)
     bench.machine.brake(bench.robot.read())
     assert bench.run(60) is Mode.STAND
+    assert len(asked) == 15
     assert bench.machine.fault is None
     assert bench.commands[-1].low.q == pytest.approx(balancer.stand.joint_pos, abs=1e-6)
 
