@@ -24,8 +24,8 @@ from bm_sim2real.timing import percentiles
 from bm_sim2real.video_clip import FRAME_STEP
 from bm_sim2real.video_process import VideoProcess
 
-FILM_PICTURES = 1600
-"""For all films together: some 150 s of drawing on one core without a GPU."""
+FILM_PICTURES = 1400
+"""For all films together: 0.05 to 0.15 s each, on two cores without a GPU."""
 SHORTEST_FILM_S = 2.0
 FINISH_S = 240.0
 """s after its start in which the demo waits for no more films."""

@@ -38,8 +38,8 @@ class VideoJob:
     """(T, 36): root position m, quaternion wxyz, joints rad"""
     reference_qpos: Array
     """(T, 36)"""
-    size: tuple[int, int] = (480, 300)
-    """Width, height; even numbers."""
+    size: tuple[int, int] = (400, 250)
+    """Width, height; even numbers. As wide as the page shows it: a software renderer pays for each pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,10 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from types import TracebackType
 
+from bm_sim2real.commands.progress import cores
 from bm_sim2real.video_clip import ClipVideo, VideoJob, film
 
 NICE = 5
@@ -17,37 +17,34 @@ NICE = 5
 
 
 class VideoProcess:
-    """One process that films one job after the other. Use it as a context manager; leaving it ends the process."""
+    """One process that films one job after the other; a second one once nothing is timed any more.
+
+    Use it as a context manager; leaving it ends the processes.
+    """
 
     def __init__(self) -> None:
-        # Not fork: OpenGL and ONNX Runtime do not survive it.
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(max_workers=1, mp_context=context, initializer=_give_way)
-        self._films: dict[str, Future[ClipVideo]] = {}
+        self._pools = [_pool()]
+        self._films: dict[str, tuple[VideoJob, Future[ClipVideo]]] = {}
 
     def __enter__(self) -> VideoProcess:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop()
 
     def submit(self, job: VideoJob) -> None:
-        """Queue a film and return at once. After a crash of the process nothing more is queued."""
-        try:
-            self._films[job.name] = self._pool.submit(film, job)
-        except BrokenProcessPool as error:
-            self._films[job.name] = Future()
-            self._films[job.name].set_exception(error)
+        """Queue a film and return at once. After a crash of the process every film has that as its reason."""
+        self._films[job.name] = job, _submitted(self._pools[0], job)
 
     @property
     def queued(self) -> int:
+        """Films asked for."""
         return len(self._films)
 
     @property
     def finished(self) -> int:
-        return sum(future.done() for future in self._films.values())
+        """Films that are ready, or never will be."""
+        return sum(future.done() for _, future in self._films.values())
 
     def collect(
         self, seconds: float, on_wait: Callable[[], None] | None = None
@@ -56,14 +53,15 @@ class VideoProcess:
 
         `on_wait` is called some times a second meanwhile.
         """
+        self._share()
         deadline = time.monotonic() + seconds
         while self.finished < self.queued and time.monotonic() < deadline:
             if on_wait is not None:
                 on_wait()
-            pending = [future for future in self._films.values() if not future.done()]
-            wait(pending, timeout=min(0.25, max(0.0, deadline - time.monotonic())))
+            pending = [future for _, future in self._films.values() if not future.done()]
+            wait(pending, timeout=min(0.25, max(0.0, deadline - time.monotonic())), return_when=FIRST_COMPLETED)
         films, missing = {}, {}
-        for name, future in self._films.items():
+        for name, (_, future) in self._films.items():
             if not future.done():
                 missing[name] = "not drawn in the time that was left"
             elif (error := future.exception()) is not None:
@@ -72,13 +70,39 @@ class VideoProcess:
                 films[name] = future.result()
         return films, missing
 
+    def _share(self) -> None:
+        """Give every second film that has not begun to a second process, on a core that is now free."""
+        waiting = [name for name, (_, future) in self._films.items() if not future.done() and not future.running()]
+        if cores() < 2 or len(waiting) < 2 or len(self._pools) > 1:
+            return
+        self._pools.append(_pool())
+        for name in waiting[::2]:
+            job, future = self._films[name]
+            if future.cancel():
+                self._films[name] = job, _submitted(self._pools[1], job)
+
     def _stop(self) -> None:
         """At once: a film that nobody waits for any more is not worth seconds at the end of a command."""
-        workers = list((self._pool._processes or {}).values())
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        if self.finished < self.queued:
-            for worker in workers:
+        is_busy = self.finished < self.queued
+        for pool in self._pools:
+            workers = list((pool._processes or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in workers if is_busy else []:
                 worker.terminate()
+
+
+def _pool() -> ProcessPoolExecutor:
+    # Not fork: OpenGL and ONNX Runtime do not survive it.
+    return ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_give_way)
+
+
+def _submitted(pool: ProcessPoolExecutor, job: VideoJob) -> Future[ClipVideo]:
+    try:
+        return pool.submit(film, job)
+    except BrokenProcessPool as error:
+        failed: Future[ClipVideo] = Future()
+        failed.set_exception(error)
+        return failed
 
 
 def _give_way() -> None:
