@@ -52,8 +52,10 @@ class TrainTracking:
     """Standard deviation of the action at the beginning."""
     desired_kl: float = 0.01
     """Change of the policy in one update; the learning rate follows it."""
-    init_std: float = 1.0
-    """Standard deviation of the actions at the beginning."""
+    learning_rate: float | None = None
+    """At the beginning. Default: 1e-3, with --init-from 1e-4 (trained networks do not survive the former)."""
+    entropy_coef: float = 0.005
+    """Reward for a wide action distribution; lower it to sharpen a policy that can already do the task."""
     max_iterations: int = 30_000
     """PPO iterations in all, those before a resume included."""
     max_minutes: float | None = None
@@ -144,6 +146,9 @@ class TrainTracking:
         ppo = PpoConfig(
             hidden_dims=self.hidden_dims,
             init_std=self.init_std,
+            desired_kl=self.desired_kl,
+            learning_rate=self._initial_learning_rate(),
+            entropy_coef=self.entropy_coef,
             num_steps_per_env=self.num_steps_per_env,
             num_mini_batches=self.num_mini_batches,
         )
@@ -171,6 +176,11 @@ class TrainTracking:
                 return values
             finally:
                 env.close()
+
+    def _initial_learning_rate(self) -> float:
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 1.0e-3 if self.init_from is None else 1.0e-4
 
     def _load(self, runner: Runner, ranks: Ranks) -> None:
         from bm_training.tracking.checkpoint import find_checkpoint, load_checkpoint
