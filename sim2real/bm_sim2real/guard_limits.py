@@ -67,6 +67,9 @@ class GuardLimits:
     """Difference of the z components of gravity seen in the torso, robot against reference (unit vectors)."""
     ee_body_pos: float = 0.25
     """m, height error of a hand or foot against the reference; relative to the torso without an estimate."""
+    ee_periods: int = 3
+    """Control periods (60 ms) above ee_body_pos before damping, where the height is not estimated: a torso that dips
+    while a foot lifts adds both errors up for a moment, and trained policies recover from it [measured]."""
     tilt: float = 1.0
     """rad of the pelvis from upright, where there is no reference."""
     tilt_periods: int = 10

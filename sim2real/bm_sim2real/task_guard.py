@@ -29,10 +29,11 @@ class TaskGuard:
         self._anchor = BodyFromPelvis(ANCHOR_BODY)
         self._end_effectors = [(name, G1.body_index[name], BodyFromPelvis(name)) for name in END_EFFECTORS]
         self._tilted_periods = 0
+        self._ee_periods = 0
 
     def reset(self) -> None:
-        """Forget how long the robot has been tilted."""
-        self._tilted_periods = 0
+        """Forget for how long something has been wrong."""
+        self._tilted_periods = self._ee_periods = 0
 
     def check(self, state: RobotState, frame: ReferenceFrame | None, step: int) -> Fault | None:
         """The fault of this reading, if any. `frame` is the target that the reading should have reached by now."""
@@ -62,12 +63,17 @@ class TaskGuard:
     def _ee_body_pos(
         self, up_b: single.Vector, origin: float, state: RobotState, frame: ReferenceFrame, step: int
     ) -> Fault | None:
-        for name, index, body in self._end_effectors:
-            error = origin + _dot(up_b, body.relative(state.joint_pos)[0]) - float(frame.body_pos_w[index, 2])
-            if not abs(error) <= self.limits.ee_body_pos:
-                limit = self.limits.ee_body_pos
-                return _lost(step, f"ee_body_pos: {name} {error:+.2f} m off in height (limit {limit})")
-        return None
+        errors = [
+            (origin + _dot(up_b, body.relative(state.joint_pos)[0]) - float(frame.body_pos_w[index, 2]), name)
+            for name, index, body in self._end_effectors
+        ]
+        limit = self.limits.ee_body_pos
+        lost = [(error, name) for error, name in errors if not abs(error) <= limit]
+        self._ee_periods = self._ee_periods + 1 if lost else 0
+        if self._ee_periods < (1 if self._has_height else self.limits.ee_periods):
+            return None
+        error, name = lost[0]
+        return _lost(step, f"ee_body_pos: {name} {error:+.2f} m off in height (limit {limit})")
 
     def _tilt(self, up_z: float, step: int) -> Fault | None:
         tilt = math.acos(min(1.0, max(-1.0, up_z)))

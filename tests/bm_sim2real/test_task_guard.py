@@ -48,7 +48,7 @@ def test_lying_is_fine_when_the_reference_lies():
     guard = TaskGuard()
     state = reading(pelvis_quat_w=lying)
     assert guard.check(state, frame(lying), 1) is None
-    assert guard.check(state, frame(), 2).name == "tracking_lost"
+    assert guard.check(state, frame(), 2).name == "tracking_lost"  # gravity: at once
 
 
 @pytest.mark.parametrize("pitch, is_lost", [(1.3, False), (1.45, True)])
@@ -63,8 +63,16 @@ def test_gravity_may_be_0_8_off(pitch, is_lost):
 @pytest.mark.parametrize("angle, is_lost", [(-1.0, False), (-1.2, True)])
 def test_a_hand_may_be_25_cm_off_in_height(angle, is_lost):
     """Raising the arm by 1.0 rad lifts the wrist 22.7 cm, by 1.2 rad more than 28 cm [computed with MuJoCo]."""
-    fault = TaskGuard().check(reading(joint_pos=bent("left_shoulder_pitch_joint", angle)), frame(), 1)
+    state = reading(joint_pos=bent("left_shoulder_pitch_joint", angle), pelvis_pos_w=np.array([0.0, 0.0, 0.76]))
+    fault = TaskGuard(has_height=True).check(state, frame(), 1)
     assert (fault is not None and "ee_body_pos: left_wrist_yaw_link" in fault.detail) is is_lost
+
+
+def test_without_an_estimate_a_hand_must_be_off_for_three_periods():
+    guard, good = TaskGuard(), reading()
+    bad = reading(joint_pos=bent("left_shoulder_pitch_joint", -1.2))
+    assert [guard.check(state, frame(), k) for k, state in enumerate((bad, bad, good, bad, bad))] == [None] * 5
+    assert guard.check(bad, frame(), 5).name == "tracking_lost"
 
 
 def test_the_torso_height_counts_only_with_an_estimate():
@@ -82,7 +90,8 @@ def test_a_promised_estimate_that_is_missing_is_a_fault():
 @pytest.mark.parametrize("has_height", [False, True])
 def test_readings_that_are_no_numbers_are_faults(broken, has_height):
     state = reading(pelvis_pos_w=np.array([0.0, 0.0, 0.76]), **broken)
-    assert TaskGuard(has_height=has_height).check(state, frame(), 1) is not None
+    guard = TaskGuard(has_height=has_height)
+    assert [guard.check(state, frame(), k) for k in range(3)][-1] is not None
 
 
 def test_without_a_reference_tilt_trips_after_0_2_s():
