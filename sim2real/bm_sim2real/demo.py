@@ -21,15 +21,12 @@ from bm_sim2real.report_facts import machine_facts, policy_facts
 from bm_sim2real.report_record import ClipRecording, WatchedTracker
 from bm_sim2real.result_json import version
 from bm_sim2real.timing import percentiles
-from bm_sim2real.video_clip import FRAME_STEP
 from bm_sim2real.video_process import VideoProcess
 
-FILM_PICTURES = 1400
-"""For all films together: 0.05 to 0.15 s each, on two cores without a GPU."""
-SHORTEST_FILM_S = 2.0
+DRAWING_S = 200.0
+"""s that all films together may take; each gets its share, and fewer pictures if that is not enough."""
 FINISH_S = 240.0
 """s after its start in which the demo waits for no more films."""
-CONTROL_STEPS_PER_S = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,14 +100,14 @@ def play(demo: Demo, film_seconds: float, watcher: Watcher | None = None) -> Out
     """Play every clip in lockstep. `film_seconds` is the most that a film may last; 0 makes none."""
     watcher = watcher or Watcher()
     begun = time.monotonic()
-    seconds = film_length(len(demo.clips), film_seconds)
+    drawing_s = DRAWING_S / max(1, len(demo.clips))
     reports: list[ClipReport] = []
     results: list[ClipResult] = []
     with VideoProcess() as films:
         for clip in demo.clips:
             watcher.on_clip(clip.name)
             result, report, recording = _play_clip(demo, clip, watcher)
-            job = recording.video_job(seconds, to_end=not result.completed) if seconds else None
+            job = recording.video_job(film_seconds, drawing_s, to_end=not result.completed) if film_seconds else None
             if job is not None:
                 films.submit(job)
             results.append(result)
@@ -120,19 +117,11 @@ def play(demo: Demo, film_seconds: float, watcher: Watcher | None = None) -> Out
         left = max(0.0, FINISH_S - (time.monotonic() - begun))
         drawn, missing = films.collect(left, lambda: watcher.on_films(films.finished, films.queued))
     shown = [
-        replace(report, video=drawn.get(report.name), no_video=missing.get(report.name, _no_film(report, seconds)))
+        replace(report, video=drawn.get(report.name), no_video=missing.get(report.name, _no_film(film_seconds)))
         for report in reports
     ]
     failed = [result.clip for result in results if result.clip in demo.promised and not result.completed]
     return Outcome(results=results, clips=shown, failed_promises=failed, wall_s=time.monotonic() - begun)
-
-
-def film_length(clips: int, wanted: float) -> float:
-    """s of each film: as wanted, but all together no more than FILM_PICTURES."""
-    if wanted <= 0.0:
-        return 0.0
-    affordable = FILM_PICTURES * FRAME_STEP / CONTROL_STEPS_PER_S / max(1, clips)
-    return min(wanted, max(affordable, SHORTEST_FILM_S))
 
 
 def rows(demo: Demo, outcome: Outcome) -> list[dict[str, Any]]:
@@ -215,5 +204,5 @@ def _verdict(demo: Demo, outcome: Outcome) -> str:
     return "passed" if outcome.passed else "failed"
 
 
-def _no_film(report: ClipReport, seconds: float) -> str:
-    return "not asked for" if not seconds else "the motion ended before there was anything to film"
+def _no_film(film_seconds: float) -> str:
+    return "not asked for" if not film_seconds else "the motion ended before there was anything to film"

@@ -99,7 +99,7 @@ class ClipRecording:
             tick_ms=np.array(tick_ms),
         )
 
-    def video_job(self, seconds: float, *, to_end: bool) -> VideoJob | None:
+    def video_job(self, seconds: float, drawing_s: float, *, to_end: bool) -> VideoJob | None:
         """A film of at most `seconds`: the end (what went wrong), else the part with the largest error.
 
         The reference is moved onto the robot at the film's first picture: what drifts apart then is seen. None if the
@@ -114,6 +114,7 @@ class ClipRecording:
         reference.align(truths[0].anchor_pos_w, truths[0].anchor_quat_w, frames[0])
         return VideoJob(
             name=self._clip.name,
+            draw_s=drawing_s,
             start_s=first * CONTROL_DT,
             robot_qpos=np.array([_qpos(truth) for truth in truths]),
             reference_qpos=np.array([_qpos(reference.frame(k)) for k in frames]),

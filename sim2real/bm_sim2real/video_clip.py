@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,8 @@ Image = NDArray[np.uint8]
 CAMERA = Camera(distance=2.5, azimuth=115.0, elevation=-10.0, height=0.7)
 BESIDE = 0.9
 """m between robot and reference, across the line of sight."""
-FRAME_STEP = 4
-"""Control steps a picture: 12.5 pictures a second. A processor without a GPU draws 10 to 20 of them a second."""
+FRAME_STEPS = (4, 5, 8, 10)
+"""Control steps a picture: 12.5 to 5 pictures a second. A processor without a GPU draws 3 to 20 of them a second."""
 MP4, GIF = "video/mp4", "image/gif"
 
 
@@ -38,6 +39,8 @@ class VideoJob:
     """(T, 36): root position m, quaternion wxyz, joints rad"""
     reference_qpos: Array
     """(T, 36)"""
+    draw_s: float = 10.0
+    """What it may take, s; a slow machine draws fewer pictures a second."""
     size: tuple[int, int] = (400, 250)
     """Width, height; even numbers. As wide as the page shows it: a software renderer pays for each pixel."""
 
@@ -57,22 +60,39 @@ class ClipVideo:
 
 
 def film(job: VideoJob) -> ClipVideo:
-    """Draw and encode one film. Takes some 0.05 to 0.1 s a picture without a GPU; runs in any process."""
-    rows = slice(None, None, FRAME_STEP)
-    robot, reference = job.robot_qpos[rows], job.reference_qpos[rows]
-    azimuth = np.radians(CAMERA.azimuth)
-    right = BESIDE * np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
-    frames = iter_frames(robot, reference, size=job.size, camera=CAMERA, reference_offset=right.tolist())
-    fps = 1.0 / (FRAME_STEP * CONTROL_DT)
+    """Draw and encode one film; runs in any process."""
+    step = _affordable_step(job)
+    fps = 1.0 / (step * CONTROL_DT)
+    frames = _frames(job, slice(None, None, step))
     has_ffmpeg = ffmpeg_path() is not None
     data = encode_mp4(frames, job.size, fps) if has_ffmpeg else encode_gif(frames, fps)
     return ClipVideo(
         mime=MP4 if has_ffmpeg else GIF,
         data=data,
         start_s=job.start_s,
-        seconds=len(robot) / fps,
+        seconds=len(job.robot_qpos) * CONTROL_DT,
         source=picture_source(),
     )
+
+
+def _frames(job: VideoJob, rows: slice) -> Iterator[Image]:
+    azimuth = np.radians(CAMERA.azimuth)
+    right = BESIDE * np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
+    return iter_frames(
+        job.robot_qpos[rows], job.reference_qpos[rows], size=job.size, camera=CAMERA, reference_offset=right.tolist()
+    )
+
+
+def _affordable_step(job: VideoJob) -> int:
+    """The smoothest of FRAME_STEPS that can be drawn in `draw_s`, after the time that one picture takes here."""
+    trial = _frames(job, slice(0, 2))
+    next(trial)  # also opens OpenGL
+    begun = time.perf_counter()
+    next(trial)
+    picture_s = time.perf_counter() - begun
+    next(trial, None)  # two rows were asked for: running off the end closes OpenGL
+    rows = len(job.robot_qpos)
+    return next((step for step in FRAME_STEPS if picture_s * rows / step <= job.draw_s), FRAME_STEPS[-1])
 
 
 def ffmpeg_path() -> str | None:

@@ -17,6 +17,8 @@ from bm_sim2real.rendering import mesh_model_path
 
 VISUAL_GROUP = 2
 """Of geoms that are there to be seen, in our MJCF and in mjlab's."""
+DETAIL = 0.0025
+"""m; smaller detail is lost: mjlab's meshes have 40 times the faces of our primitives, 7 MB a robot."""
 _ROUND = {"count": (12, 16)}
 """Segments of capsules: smooth enough, and 60 nodes still load at once."""
 
@@ -45,18 +47,30 @@ def robot_meshes() -> list[BodyMesh]:
         parts = [(geom, _shape(model, geom)) for geom in geoms]
         if not parts:
             continue
-        whole = trimesh.util.concatenate([shape for _, shape in parts])
+        vertices, faces = coarser(trimesh.util.concatenate([shape for _, shape in parts]))
         largest = max(parts, key=lambda part: part[1].area)[0]
         rgb = tuple(int(255 * channel) for channel in _rgba(model, largest)[:3])
         meshes.append(
             BodyMesh(
                 body=name,
-                vertices=np.asarray(whole.vertices, dtype=np.float32),
-                faces=np.asarray(whole.faces, dtype=np.int32),
+                vertices=vertices.astype(np.float32),
+                faces=faces.astype(np.int32),
                 rgb=(rgb[0], rgb[1], rgb[2]),
             )
         )
     return meshes
+
+
+def coarser(mesh: trimesh.Trimesh, cell: float = DETAIL) -> tuple[NDArray[np.floating], NDArray[np.integer]]:
+    """Vertices (V, 3) m and faces (F, 3) with all vertices of a cell of that size (m) in one, at their mean."""
+    cells = np.round(np.asarray(mesh.vertices) / cell).astype(np.int64)
+    _, owner, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    owner = owner.reshape(-1)  # NumPy 2.0 keeps an axis here
+    sums = np.zeros((len(counts), 3))
+    np.add.at(sums, owner, mesh.vertices)
+    faces = owner[np.asarray(mesh.faces)]
+    is_flat = (faces[:, 0] == faces[:, 1]) | (faces[:, 1] == faces[:, 2]) | (faces[:, 2] == faces[:, 0])
+    return sums / counts[:, None], faces[~is_flat]
 
 
 def _shape(model: mujoco.MjModel, geom: int) -> trimesh.Trimesh:

@@ -46,6 +46,7 @@ class RobotNodes:
                 mesh.faces,
                 color=rgb or mesh.rgb,
                 opacity=opacity,
+                side="double",  # coarser meshes have a face turned here and there
                 cast_shadow=opacity is None,
                 receive_shadow=False,
             )
