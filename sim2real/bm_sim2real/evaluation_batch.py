@@ -23,7 +23,7 @@ from bm_sim2real.statistics import wilson_interval
 from bm_sim2real.timing import percentiles
 
 PUSH_EPISODE_S = 10.0
-"""Length of the episodes that a clip is cut into under pushes, s: the reference's time_out."""
+"""Longest episode under pushes, s: the reference's time_out. Clips are cut evenly: a remainder would be too easy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Episode:
 
 
 def plan_episodes(clips: Sequence[ClipFile], seeds: int, *, is_pushed: bool) -> list[Episode]:
-    """Whole clips once; under pushes every ten seconds of them, with every seed. Reads all clips: errors come first.
+    """Whole clips once; under pushes parts of at most ten seconds, with every seed. Reads all clips: errors come first.
 
     ConfigError for several seeds without pushes: the simulation is deterministic, they would repeat one run.
     """
@@ -48,8 +48,9 @@ def plan_episodes(clips: Sequence[ClipFile], seeds: int, *, is_pushed: bool) -> 
     episodes = []
     for clip in clips:
         last = clip.load().num_frames - 1
-        length = round(PUSH_EPISODE_S / CONTROL_DT) if is_pushed else last
-        spans = [(first, min(first + length, last)) for first in range(0, last, length)]
+        parts = math.ceil(last * CONTROL_DT / PUSH_EPISODE_S) if is_pushed else 1
+        edges = [round(last * i / parts) for i in range(parts + 1)]
+        spans = list(zip(edges[:-1], edges[1:], strict=True))
         episodes += [
             Episode(clip=clip, seed=seed, first_frame=first, last_frame=end)
             for seed in range(seeds)

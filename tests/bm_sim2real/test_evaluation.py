@@ -209,12 +209,12 @@ def files(balancer, tmp_path):
     return [ClipFile(path=path) for path in paths]
 
 
-def test_whole_clips_without_pushes_and_ten_seconds_with(files):
+def test_whole_clips_without_pushes_and_equal_parts_of_at_most_ten_seconds_with(files):
     plain = plan_episodes(files, 1, is_pushed=False)
     assert [(e.first_frame, e.last_frame) for e in plain] == [(0, 1050), (0, 50)]
     pushed = plan_episodes(files, 2, is_pushed=True)
     assert [(e.seed, e.first_frame, e.last_frame) for e in pushed] == [
-        *[(seed, first, min(first + 500, 1050)) for seed in (0, 1) for first in (0, 500, 1000)],
+        *[(seed, first, first + 350) for seed in (0, 1) for first in (0, 350, 700)],
         *[(seed, 0, 50) for seed in (0, 1)],
     ]
 

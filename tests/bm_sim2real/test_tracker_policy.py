@@ -8,10 +8,12 @@ import pytest
 
 from bm_core.errors import BundleError, ConfigError, RobotError
 from bm_core.g1 import G1
+from bm_core.observation_terms import tracker_terms
 from bm_sim2real.blend import still
 from bm_sim2real.policies.inference import OnnxSession
-from bm_sim2real.policies.tracker import TrackerPolicy
+from bm_sim2real.policies.tracker import TrackerPolicy, base_state_needed
 from bm_sim2real.robots.mock import MockRobot
+from bm_sim2real.robots.protocol import BaseState
 
 
 @pytest.fixture
@@ -117,8 +119,6 @@ def test_the_last_action_is_remembered_by_follow_and_forgotten_by_reset(balancer
 
 
 def test_a_policy_that_needs_an_estimate_is_refused_by_a_robot_without(balancer):
-    from bm_core.observation_terms import tracker_terms
-
     greedy = dataclasses.replace(balancer.contract, observations=tracker_terms(state_estimation=True))
     with pytest.raises(BundleError, match="pelvis_pos_w"):
         TrackerPolicy(greedy, balancer.network, supplied=())
@@ -156,3 +156,9 @@ def test_an_observation_agrees_with_hand_computed_numbers(balancer, state):
     c, s = np.cos(0.1), np.sin(0.1)
     by_hand = [np.cos(p), 0.0, -s * np.sin(p), c, -c * np.sin(p), -s]
     assert seen[58:64] == pytest.approx(by_hand, abs=2e-4)
+
+
+@pytest.mark.parametrize("state_estimation, expected", [(False, BaseState.NONE), (True, BaseState.GROUND_TRUTH)])
+def test_only_a_policy_with_state_estimation_is_shown_the_truth(balancer, state_estimation, expected):
+    contract = dataclasses.replace(balancer.contract, observations=tracker_terms(state_estimation=state_estimation))
+    assert base_state_needed(contract) is expected

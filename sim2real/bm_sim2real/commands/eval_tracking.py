@@ -30,7 +30,7 @@ class EvalTracking:
     motion_root: Path | None = None
     """Folder that ${MOTIONS} stands for in a motion set; default: the variable BM_MOTIONS."""
     pushes: bool = False
-    """Push the pelvis every 1 to 3 s as the reference does; clips are then played in parts of 10 s."""
+    """Push the pelvis every 1 to 3 s as the reference does; clips are then played in parts of at most 10 s."""
     seeds: int = 1
     """Runs of every part with other pushes."""
     start: Literal["reference", "stand"] = "reference"
