@@ -55,7 +55,9 @@ def clip_figure(clip: ClipReport) -> str:
 
 
 def worst_joints(clip: ClipReport) -> list[tuple[str, float]]:
-    """The joints with the largest mean error, (name, rad)."""
+    """The joints with the largest mean error, (name, rad); none if nothing was measured."""
+    if not len(clip.tracks.joint_error):
+        return []
     mean = clip.tracks.joint_error.mean(axis=0)
     return [(_joint(index), float(mean[index])) for index in np.argsort(-mean)[:WORST_JOINTS]]
 

@@ -149,7 +149,11 @@ def _clip(clip: ClipReport) -> str:
     promised = '<span class="pill plain">promised</span>' if clip.is_promised else ""
     ending = f'<p class="ending">{escape(clip.ending)}</p>' if clip.ending else ""
     joints = ", ".join(f"{name} {np.degrees(error):.1f}°" for name, error in worst_joints(clip))
-    facts = [("Worst joints", joints), ("Guard clamps", clamp_words(clip)), ("Motion", clip.made_by or "not stated")]
+    facts = [
+        ("Worst joints", joints or "not measured"),
+        ("Guard clamps", clamp_words(clip)),
+        ("Motion", clip.made_by or "not stated"),
+    ]
     return (
         f'<article class="clip card" id="{_anchor(clip)}"><header><h3>{escape(clip.name)}</h3>{state}{promised}'
         f'<span class="numbers">{clip.seconds:.1f} s · body <b>{_millimetres(clip.body_error_m)}</b> · '

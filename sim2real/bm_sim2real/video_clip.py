@@ -129,9 +129,10 @@ def encode_gif(frames: Iterator[Image], fps: float) -> bytes:
     """An animated GIF at half size: what is left where there is no ffmpeg."""
     from PIL import Image as Pillow
 
-    # One palette for all, from the first picture: palettes of their own would make the floor flicker.
     pictures = [Pillow.fromarray(frame).reduce(2) for frame in frames]
-    palette = pictures[0].quantize(64)
+    # One palette for all: palettes of their own would make the floor flicker.
+    samples = [np.asarray(picture) for picture in pictures[:: max(1, len(pictures) // 4)]]
+    palette = Pillow.fromarray(np.concatenate(samples)).quantize(64)
     indexed = [picture.quantize(palette=palette, dither=Pillow.Dither.NONE) for picture in pictures]
     out = io.BytesIO()
     indexed[0].save(out, "GIF", save_all=True, append_images=indexed[1:], duration=round(1000 / fps), loop=0)
