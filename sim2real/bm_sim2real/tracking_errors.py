@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bm_core import rotations_single as single
 from bm_core.g1 import END_EFFECTORS, G1, TARGET_BODY_INDICES
 from bm_core.reference import ReferenceFrame, retarget_bodies
-from bm_core.rotations import gravity_in_body
 from bm_sim2real.robots.ground_truth import GroundTruth
 
 _TARGETS = np.array(TARGET_BODY_INDICES)
@@ -45,7 +45,7 @@ def tracking_errors(truth: GroundTruth, frame: ReferenceFrame, limits: Terminati
     """Errors of the robot at the end of a control step against the frame that the step aimed at."""
     anchor_pos, anchor_quat = truth.anchor_pos_w, truth.anchor_quat_w
     target_pos, _ = retarget_bodies(frame, anchor_pos, anchor_quat)
-    gravity = gravity_in_body(anchor_quat)[2] - gravity_in_body(frame.anchor_quat_w)[2]
+    gravity = _up_z(anchor_quat) - _up_z(frame.anchor_quat_w)
     ee_height = truth.body_pos_w[_END_EFFECTORS, 2] - target_pos[_END_EFFECTORS, 2]
     # Written so that NaN, a diverged simulation, fails.
     if not abs(anchor_pos[2] - frame.anchor_pos_w[2]) <= limits.anchor_pos:
@@ -62,3 +62,8 @@ def tracking_errors(truth: GroundTruth, frame: ReferenceFrame, limits: Terminati
         joint=float(np.abs(truth.joint_pos - frame.joint_pos).mean()),
         failure=failure,
     )
+
+
+def _up_z(quat: np.ndarray) -> float:
+    """z of the world's up direction seen in a body: minus that of gravity."""
+    return single.rotate_inverse(quat.tolist(), (0.0, 0.0, 1.0))[2]

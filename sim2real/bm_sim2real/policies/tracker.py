@@ -57,6 +57,7 @@ class TrackerPolicy:
         self._first_action = np.array(contract.last_action, dtype=np.float32)
         self._last_action = self._first_action
         self._reference: Reference | None = None
+        self._present: tuple[int, ReferenceFrame] | None = None
         self._k = 0
 
     @classmethod
@@ -96,7 +97,10 @@ class TrackerPolicy:
     @property
     def present_frame(self) -> ReferenceFrame:
         """The frame that the robot should be in now: the target of the step before."""
-        return self.reference.frame(self._k - 1)
+        k = self._k - 1
+        if self._present is None or self._present[0] != k:
+            self._present = k, self.reference.frame(k)
+        return self._present[1]
 
     def reset(self, reference: Reference, frame: int = 0) -> None:
         """Start afresh with the robot in `frame`: last action and histories as training starts them."""
@@ -107,6 +111,7 @@ class TrackerPolicy:
     def follow(self, reference: Reference, frame: int = 0) -> None:
         """Another reference from here on, of which the robot is in `frame` now."""
         self._reference = reference
+        self._present = None
         self._k = frame + self.contract.first_frame
 
     def step(self, state: RobotState) -> PolicyOutput:
