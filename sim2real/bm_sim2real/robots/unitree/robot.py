@@ -1,0 +1,161 @@
+"""The Unitree G1 behind the Robot protocol, over DDS: real on its network, simulated on loopback."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from bm_core.errors import RobotError
+from bm_core.g1 import G1
+from bm_core.state import LowCommand, RobotState
+from bm_sim2real.robots.protocol import BaseState, RobotFeatures
+from bm_sim2real.robots.simulation_config import TICK_DT
+from bm_sim2real.robots.unitree.dds import LOOPBACK, LOW_COMMAND_TOPIC, LOW_STATE_TOPIC, DdsLink
+from bm_sim2real.robots.unitree.low_command import MODE_PR, NUM_JOINTS, LowCommandPacker
+from bm_sim2real.robots.unitree.low_state import LowState, is_intact, read_low_state
+from bm_sim2real.robots.unitree.motion_switcher import SERVICE, RpcClient, release_motion_service
+from bm_sim2real.robots.unitree.sdk import load_sdk
+
+_REORDERED_MS = 1000
+"""A robot clock up to this much behind the newest is an old message, more is a robot that has restarted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitreeConfig:
+    """How to reach the robot."""
+
+    interface: str = LOOPBACK
+    """Network interface; lo is the simulated robot (DDS domain 1), any other a real one (domain 0)."""
+    first_state_s: float = 10.0
+    """s to wait for the first reading."""
+    releases_motion_service: bool = True
+    """Make the vendor's controller let go on connect."""
+    read_depth: int = 4
+    """Readings that DDS keeps between two reads; only the newest is used, all are counted."""
+
+
+@dataclass
+class LinkCounters:
+    """What the link did not hand on."""
+
+    received: int = 0
+    corrupt: int = 0
+    """Readings with a wrong CRC or length."""
+    reordered: int = 0
+    """Readings older than one already seen."""
+    unsent: int = 0
+    """Commands that the middleware did not take."""
+
+
+class UnitreeRobot:
+    """Keeps the newest LowState, sends LowCmd. The caller owns ages and limits: a silent robot repeats its reading."""
+
+    def __init__(self, config: UnitreeConfig | None = None) -> None:
+        self.config = config or UnitreeConfig()
+        self.features = RobotFeatures(
+            model=G1.name,
+            joint_names=G1.joint_names,
+            tick_dt=TICK_DT,
+            base_state=BaseState.NONE,
+            is_simulated=self.config.interface == LOOPBACK,
+        )
+        self.counters = LinkCounters()
+        self.released: list[str] = []
+        """Vendor services that let go on connect."""
+        self._link: DdsLink | None = None
+
+    def connect(self) -> None:
+        """Waits for the first reading and takes mode_machine over. RobotError without one, or for another robot."""
+        sdk = load_sdk()
+        self._link = link = DdsLink(self.config.interface)
+        try:
+            self._reader = link.reader(LOW_STATE_TOPIC, sdk.LowState, depth=self.config.read_depth)
+            self._seq = -1
+            self._newest: LowState | None = None
+            self._wait_for_state()
+            if self.config.releases_motion_service:
+                self.released = release_motion_service(RpcClient(link, SERVICE).call)
+            self._packer = LowCommandPacker(self.low_state.mode_machine)
+            self._writer = link.writer(LOW_COMMAND_TOPIC, sdk.LowCmd)
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> RobotState:
+        """The newest reading that was intact."""
+        self._require_link()
+        self._take()
+        assert self._state is not None
+        return self._state
+
+    def write(self, command: LowCommand) -> None:
+        """Publishes at once. RobotError for a wrong number of joints."""
+        self._require_link()
+        if any(len(a) != NUM_JOINTS for a in (command.q, command.dq, command.tau, command.kp, command.kd)):
+            raise RobotError(f"command {command.seq}: not {NUM_JOINTS} joints; check the mapping by name")
+        if not self._writer.write(self._packer.pack(command)):
+            self.counters.unsent += 1
+
+    def close(self) -> None:
+        """Leaves the network; harmless if there is no link."""
+        if self._link is not None:
+            self._link.close()
+        self._link = None
+
+    @property
+    def low_state(self) -> LowState:
+        """All that the newest reading holds: temperatures, motor errors, remote."""
+        self._require_link()
+        assert self._newest is not None
+        return self._newest
+
+    @property
+    def guid(self) -> str:
+        """Of our own writer."""
+        self._require_link()
+        return self._writer.guid
+
+    def publishers(self) -> frozenset[str]:
+        """GUIDs of every writer on the command topic."""
+        return self._require_link().publishers(LOW_COMMAND_TOPIC)
+
+    def _take(self) -> None:
+        for message in self._reader.take():
+            if not is_intact(message):
+                self.counters.corrupt += 1
+                continue
+            reading = read_low_state(message)
+            if self._newest is not None and 0 < _behind(reading.tick, self._newest.tick) <= _REORDERED_MS:
+                self.counters.reordered += 1
+                continue
+            self.counters.received += 1
+            self._seq += 1
+            self._newest = reading
+            self._state = reading.robot_state(self._seq)
+
+    def _wait_for_state(self) -> None:
+        end = time.monotonic() + self.config.first_state_s
+        while self._newest is None:
+            if time.monotonic() > end:
+                corrupt = f"; {self.counters.corrupt} came with a wrong checksum" if self.counters.corrupt else ""
+                raise RobotError(
+                    f"{self.config.interface}: no reading on {LOW_STATE_TOPIC} in {self.config.first_state_s:g} s"
+                    f"{corrupt}; is the robot on and its cable in this interface?"
+                    + (" (start `bm sim-robot`)" if self.features.is_simulated else "")
+                )
+            self._take()
+            time.sleep(TICK_DT)
+        if self._newest.mode_pr != MODE_PR:
+            raise RobotError(
+                f"robot is in mode_pr {self._newest.mode_pr}; only {MODE_PR} (pitch and roll) is supported"
+            )
+
+    def _require_link(self) -> DdsLink:
+        if self._link is None:
+            raise RobotError("UnitreeRobot: not connected; call connect() first")
+        return self._link
+
+
+def _behind(tick: int, newest: int) -> int:
+    """ms by which `tick` is older; negative if newer. The robot's 32-bit clock may wrap."""
+    return (newest - tick + 0x80000000) % 0x100000000 - 0x80000000
