@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from bm_sim2real.brake_evaluation import BrakeResult
+    from bm_sim2real.brake_evaluation import BrakeConfig, BrakeResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,6 @@ class EvalBrake:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
-        from bm_core.bundle import Bundle
         from bm_core.data import shipped
         from bm_sim2real.brake_evaluation import (
             BrakeConfig,
@@ -60,17 +59,10 @@ class EvalBrake:
         )
         from bm_sim2real.clip_files import chosen_clips
         from bm_sim2real.commands.progress import cores, tracked, wide_console
-        from bm_sim2real.policies.tracker import base_state_needed
-        from bm_sim2real.pushes import PushConfig
         from bm_sim2real.result_json import write_result
-        from bm_sim2real.robots.simulation_config import SimulationConfig
 
         policy = self.policy or shipped("policies", "g1_tracker.onnx")
-        base_state = base_state_needed(Bundle.read(policy).contract)
-        config = BrakeConfig(
-            simulation=SimulationConfig(delay_ms=self.delay_ms, base_state=base_state),
-            pushes=None if self.no_pushes else PushConfig(),
-        )
+        config = self._config(policy)
         clips = chosen_clips(self.motions, self.motion_set, self.motion_root)
         trials = choose_trials(clips, self.trials, self.seed, fastest=self.max_speed, walk_s=config.walk_s)
         with tracked("trials", len(trials)) as advance:
@@ -93,6 +85,19 @@ class EvalBrake:
         )
         console.print("passed" if passed else "FAILED")
         return 0 if passed else 1
+
+    def _config(self, policy: Path) -> BrakeConfig:
+        from bm_core.bundle import Bundle
+        from bm_sim2real.brake_evaluation import BrakeConfig
+        from bm_sim2real.policies.tracker import base_state_needed
+        from bm_sim2real.pushes import PushConfig
+        from bm_sim2real.robots.simulation_config import SimulationConfig
+
+        base_state = base_state_needed(Bundle.read(policy).contract)
+        return BrakeConfig(
+            simulation=SimulationConfig(delay_ms=self.delay_ms, base_state=base_state),
+            pushes=None if self.no_pushes else PushConfig(),
+        )
 
 
 def _failures(results: Sequence[BrakeResult]) -> Table:
