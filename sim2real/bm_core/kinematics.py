@@ -23,7 +23,7 @@ _IDENTITY = (1.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
-class _Link:
+class Link:
     """A body, where it sits in its parent, and the hinge that moves it (none for the root)."""
 
     name: str
@@ -37,11 +37,16 @@ class _Link:
 class KinematicTree:
     """Poses and velocities of every link from the root's pose and the joint angles."""
 
-    def __init__(self, links: list[_Link], joint_names: tuple[str, ...]) -> None:
+    def __init__(self, links: list[Link], joint_names: tuple[str, ...]) -> None:
         self._links = links
         self.joint_names = joint_names
         self.body_names = tuple(link.name for link in links)
         self._body_index = {name: index for index, name in enumerate(self.body_names)}
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Depth first, parents before children; for twins of this class on other devices."""
+        return tuple(self._links)
 
     @classmethod
     def from_mjcf(cls, path: Path) -> KinematicTree:
@@ -50,7 +55,7 @@ class KinematicTree:
         roots = [] if world is None else world.findall("body")
         if len(roots) != 1:
             raise RobotError(f"{path.name}: {len(roots)} root bodies; one floating base expected")
-        links: list[_Link] = []
+        links: list[Link] = []
         joint_names: list[str] = []
 
         def visit(body: ElementTree.Element, parent: int) -> None:
@@ -61,7 +66,7 @@ class KinematicTree:
                 )
             axis = _numbers(joints[0].get("axis"), (0.0, 0.0, 1.0)) if joints else np.zeros(3)
             links.append(
-                _Link(
+                Link(
                     name=body.get("name", ""),
                     parent=parent,
                     pos=_numbers(body.get("pos"), (0.0, 0.0, 0.0)),
@@ -123,7 +128,7 @@ class KinematicTree:
             ang[..., index, :] = ang[..., link.parent, :] + axis_w * joint_vel[..., link.joint, None]
         return lin, ang
 
-    def _chain(self, name: str) -> list[_Link]:
+    def _chain(self, name: str) -> list[Link]:
         chain = []
         index = self._body_index[name]
         while index > 0:

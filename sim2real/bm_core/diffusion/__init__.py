@@ -1,0 +1,1 @@
+"""Guided diffusion, the part that training and runtime share: state, tokens, scaling, noise schedule, sampler."""

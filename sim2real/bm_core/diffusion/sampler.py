@@ -1,0 +1,175 @@
+"""The denoising loop: DDPM, DDIM or few steps, cold or from the last plan, guided or not. The reference for all others.
+
+Written with operators only, so that the same lines run on NumPy arrays and, with torch arrays in codecs and request,
+on torch. `denoise` alone decides where the network runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bm_core.diffusion.codec import TokenCodec
+from bm_core.diffusion.schedule import StepTables, level_plan
+from bm_core.errors import ConfigError
+
+Levels = NDArray[np.int64]
+
+
+class Denoise(Protocol):
+    """The network: noisy tokens (B, N, M) with their levels (B, N) -> predicted clean tokens, in model space.
+
+    `actions` None asks for the states alone; the second answer is then None.
+    """
+
+    def __call__(
+        self, states: Any, actions: Any, state_levels: Levels, action_levels: Levels | None
+    ) -> tuple[Any, Any]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guidance:
+    """A cost that pulls the predicted states: x0 <- x0 - step, in every pass, unknown tokens only.
+
+    step = scale * min(sqrt((1 - abar) / abar), max_weight) * gradient, in normalised units, each token's at most
+    max_step long.
+    """
+
+    gradient: Callable[[Any], Any]
+    """d cost / d states, (B, N, D) -> (B, N, D), states in SI units relative to the present."""
+    scale: float = 1.0
+    max_weight: float = 2.0
+    """The weight grows without bound towards the highest level, where the prediction is a mere guess."""
+    max_step: float = 0.5
+    """Normalised units"""
+    min_level: int = 1
+    max_level: int = 10**6
+    """Tokens outside these levels are not pulled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRequest:
+    """What is known, and how well, at the start of a loop; SI units, B plans of N pairs."""
+
+    states: Any
+    """(B, N, D)"""
+    actions: Any
+    """(B, N, A)"""
+    state_levels: Levels
+    """(N,): 0 the token is known and stays (history, keyframe); K nothing is known; between: a guess."""
+    action_levels: Levels
+    """(N,)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerNoise:
+    """Standard normal numbers of a whole loop: [0] for the start, [1 + j] for pass j."""
+
+    states: Any
+    """(passes + 1, B, N, M)"""
+    actions: Any
+    """(passes + 1 or action passes + 1, B, N, A)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """Settings and tables of a loop; see `sample`."""
+
+    state_codec: TokenCodec
+    action_codec: TokenCodec
+    tables: StepTables
+    passes: int
+    """Of the network; with `action_passes` those on the states."""
+    action_passes: int = 0
+    """0: states and actions together. Else first the states alone, then so many passes for the actions."""
+    convert: Callable[[NDArray[np.float64]], Any] = np.asarray
+    """NumPy table -> array of the library that the loop runs on."""
+
+    def draw_noise(self, rng: np.random.Generator, batch: int, tokens: int) -> SamplerNoise:
+        """Deterministic in the generator's state, float64 NumPy."""
+        passes = self.action_passes or self.passes
+        return SamplerNoise(
+            states=rng.standard_normal((self.passes + 1, batch, tokens, self.state_codec.model_width)),
+            actions=rng.standard_normal((passes + 1, batch, tokens, self.action_codec.model_width)),
+        )
+
+    def sample(
+        self, denoise: Denoise, request: PlanRequest, noise: SamplerNoise, guidance: Guidance | None = None
+    ) -> tuple[Any, Any]:
+        """States (B, N, D) and actions (B, N, A) in SI units; known tokens come back as they were given."""
+        top = len(self.tables.alpha_bar) - 1
+        if max(request.state_levels.max(), request.action_levels.max()) > top:
+            raise ConfigError(f"sampler: a start level is above {top}, the highest of the schedule")
+        states = _Track(self, self.state_codec, request.states, request.state_levels, noise.states, self.passes)
+        passes = self.action_passes or self.passes
+        actions = _Track(self, self.action_codec, request.actions, request.action_levels, noise.actions, passes)
+        batch = request.states.shape[0]
+        for j in range(self.passes):
+            together = self.action_passes == 0
+            answer = denoise(
+                states.tokens,
+                actions.tokens if together else None,
+                states.batch_levels(j, batch),
+                actions.batch_levels(j, batch) if together else None,
+            )
+            states.step(j, answer[0], guidance)
+            if together:
+                actions.step(j, answer[1], None)
+        for j in range(self.action_passes):
+            state_levels, action_levels = states.batch_levels(self.passes, batch), actions.batch_levels(j, batch)
+            actions.step(j, denoise(states.tokens, actions.tokens, state_levels, action_levels)[1], None)
+        return states.result(request.states), actions.result(request.actions)
+
+
+class _Track:
+    """The tokens of one kind on their way down."""
+
+    def __init__(
+        self, sampler: Sampler, codec: TokenCodec, values: Any, start: Levels, noise: Any, passes: int
+    ) -> None:
+        self._codec, self._tables, self._convert, self._noise = codec, sampler.tables, sampler.convert, noise
+        self._levels = level_plan(start, passes)
+        alpha_bar = self._tables.alpha_bar[start][:, None]
+        self._is_known = self._convert((start == 0).astype(np.float64)[:, None])
+        self._known = codec.encode(values)
+        self.tokens = self._known * self._convert(np.sqrt(alpha_bar)) + noise[0] * self._convert(np.sqrt(1 - alpha_bar))
+
+    def batch_levels(self, j: int, batch: int) -> Levels:
+        return np.broadcast_to(self._levels[j], (batch, self._levels.shape[1]))
+
+    def step(self, j: int, prediction: Any, guidance: Guidance | None) -> None:
+        """From the levels before pass j to those after it, given the network's clean tokens."""
+        clean = self._codec.clamp(self._codec.reduce(prediction))
+        before, after = self._levels[j], self._levels[j + 1]
+        if guidance is not None:
+            clean = self._codec.clamp(clean - self._pull(clean, before, guidance))
+        clean = self._keep(self._codec.expand(clean))
+        tables = self._tables
+        self.tokens = (
+            clean * self._column(tables.from_clean[before, after])
+            + self.tokens * self._column(tables.from_noisy[before, after])
+            + self._noise[1 + j] * self._column(tables.sigma[before, after])
+        )
+
+    def result(self, given: Any) -> Any:
+        """SI units."""
+        return given * self._is_known + self._codec.decode(self.tokens) * (1.0 - self._is_known)
+
+    def _keep(self, clean: Any) -> Any:
+        return self._known * self._is_known + clean * (1.0 - self._is_known)
+
+    def _pull(self, clean: Any, levels: Levels, guidance: Guidance) -> Any:
+        alpha_bar = self._tables.alpha_bar[levels]
+        weight = guidance.scale * np.minimum(np.sqrt((1.0 - alpha_bar) / alpha_bar), guidance.max_weight)
+        weight = np.where((levels >= guidance.min_level) & (levels <= guidance.max_level), weight, 0.0)
+        # The chain rule's second factor: costs are in SI units, steps in normalised ones.
+        step = guidance.gradient(self._codec.to_units(clean)) * self._codec.scale * self._column(weight)
+        length = ((step * step).sum(-1) ** 0.5)[..., None]
+        return step * (guidance.max_step / length.clip(guidance.max_step, None))
+
+    def _column(self, values: NDArray[np.float64]) -> Any:
+        return self._convert(np.ascontiguousarray(values)[:, None])
