@@ -51,7 +51,6 @@ class EvalBrake:
     def __call__(self) -> int:
         from bm_core.data import shipped
         from bm_sim2real.brake_evaluation import (
-            BrakeConfig,
             brake_row,
             choose_trials,
             run_brake_trials,
