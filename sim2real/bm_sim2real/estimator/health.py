@@ -1,0 +1,70 @@
+"""Notices an estimate that has gone wrong, from what the filter itself can see."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bm_sim2real.estimator.config import HealthConfig
+
+Array = NDArray[np.float64]
+
+
+class HealthMonitor:
+    """`is_healthy` after each update; `reason` says what is, or last was, wrong."""
+
+    def __init__(self, config: HealthConfig, dt: float) -> None:
+        self._config, self._dt = config, dt
+        self._gain = dt / (config.filter_s + dt)
+        self.reset()
+
+    def reset(self) -> None:
+        """Healthy until shown otherwise."""
+        self.reason = ""
+        self.nis = 0.0
+        """Normalised innovation squared per measurement, filtered."""
+        self.sliding = 0.0
+        """m/s, of the sole that carries most, filtered."""
+        self._flight_s = 0.0
+        self._quiet_s = math.inf
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing has been wrong for recovery_s."""
+        return self._quiet_s >= self._config.recovery_s
+
+    def update(
+        self, *, nis: float, sole_speed: float, contact: float, bias: float, pos: Array, vel: Array, vel_var: float
+    ) -> None:
+        """One tick: NIS per measurement, speed of the sole that carries most (m/s) and its contact probability, bias
+        (m/s^2), pelvis position and velocity in the world, largest variance of the velocity."""
+        self.nis += self._gain * (nis - self.nis)
+        if contact > 0.5:
+            self._flight_s = 0.0
+        else:
+            self._flight_s += self._dt
+        self.sliding += self._gain * (sole_speed * contact - self.sliding)
+        complaint = self._complaint(bias, float(pos[2]), math.sqrt(float(vel @ vel)), vel_var)
+        if complaint:
+            self.reason, self._quiet_s = complaint, 0.0
+        else:
+            self._quiet_s += self._dt
+
+    def _complaint(self, bias: float, height: float, speed: float, vel_var: float) -> str:
+        # Each test is written so that NaN fails it.
+        limit = self._config
+        if not (speed <= limit.max_speed and 0.0 < height <= limit.max_height):
+            return f"implausible: {speed:.1f} m/s at {height:.2f} m"
+        if not self.nis <= limit.nis_limit:
+            return f"innovation: sensors disagree, NIS {self.nis:.1f} (limit {limit.nis_limit})"
+        if not self.sliding <= limit.sliding_limit:
+            return f"sliding: the foot that carries moves at {self.sliding:.2f} m/s (limit {limit.sliding_limit})"
+        if not bias <= limit.bias_limit:
+            return f"bias: accelerometer off by {bias:.1f} m/s^2 (limit {limit.bias_limit})"
+        if not self._flight_s <= limit.max_flight_s:
+            return f"flight: no foot on the floor for {self._flight_s:.1f} s (limit {limit.max_flight_s})"
+        if not vel_var <= limit.max_velocity_sigma**2:
+            return f"covariance: velocity known to {math.sqrt(vel_var):.2f} m/s (limit {limit.max_velocity_sigma})"
+        return ""
