@@ -192,10 +192,16 @@ def _play_clip(demo: Demo, clip: MotionClip, watcher: Watcher) -> tuple[ClipResu
         effort_clamps=result.effort_clamps,
         hard_stop_clamps=result.hard_stop_clamps,
         clamp_share=result.clamp_share,
-        made_by=", ".join(clip.meta[key] for key in ("made_by", "source", "licence") if clip.meta.get(key)),
+        made_by=_origin(clip),
         tracks=recording.tracks(result.tick_ms),
     )
     return result, report, recording
+
+
+def _origin(clip: MotionClip) -> str:
+    """What the clip says of itself."""
+    told = (clip.meta.get(key, "unknown") for key in ("made_by", "source", "licence"))
+    return ", ".join(text for text in told if text and text != "unknown")
 
 
 def _verdict(demo: Demo, outcome: Outcome) -> str:

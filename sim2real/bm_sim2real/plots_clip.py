@@ -36,6 +36,7 @@ def clip_figure(clip: ClipReport) -> str:
             "Torso height", "m",
             [Curve(values=_filled(tracks.anchor_height_reference, total), style="reference", label="reference"),
              Curve(values=_filled(tracks.anchor_height, total), style="robot", label="robot")],
+            **_around(tracks.anchor_height_reference, 0.05),
         ),
         _contacts(tracks, total),
         heat_panel("Joint error", "rad", _filled(tracks.joint_error, total), JOINT_GROUPS, HEAT_TOP_RAD),
@@ -84,6 +85,11 @@ def _filled(values: np.ndarray, total: int) -> np.ndarray:
     """With NaN rows up to `total`, so that a clip that ended early keeps its time axis."""
     missing = total - len(values)
     return np.concatenate([values, np.full((missing, *values.shape[1:]), np.nan)]) if missing else values
+
+
+def _around(values: np.ndarray, margin: float) -> dict[str, float]:
+    """An axis that is never so narrow that noise looks like motion."""
+    return {"low": float(values.min()) - margin, "high": float(values.max()) + margin} if len(values) else {}
 
 
 def _padded_flags(flags: np.ndarray, total: int) -> np.ndarray:

@@ -9,10 +9,10 @@ from squat_motion import squat
 
 from bm_core.motion import clip_from_qpos, save_clip
 from bm_core.onnx_file import read_onnx
-from bm_sim2real import cli
+from bm_sim2real import cli, rendering
 from bm_sim2real.command_table import Command
 from bm_sim2real.rendering import clip_qpos
-from bm_sim2real.video_clip import VideoJob, encode_gif
+from bm_sim2real.video_clip import VideoJob, encode_gif, film
 from bm_sim2real.video_process import VideoProcess
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -157,6 +157,13 @@ def test_films_come_from_another_process_and_one_that_fails_has_its_reason(bm, b
     video = drawn["good"]
     assert video.seconds == pytest.approx(0.22) and video.source
     assert video.data[4:8] == b"ftyp" if video.mime == "video/mp4" else video.data[:4] == b"GIF8"
+
+
+def test_without_opengl_stick_figures_are_filmed_and_named(monkeypatch, balancer):
+    monkeypatch.setattr(rendering, "_gl_context", lambda *_: (None, "none here"))
+    qpos = clip_qpos(standing_clip(balancer.stand, frames=9))
+    video = film(VideoJob(name="stand", start_s=1.0, robot_qpos=qpos, reference_qpos=qpos, size=(64, 40)))
+    assert video.source.startswith("stick figures") and len(video.data) > 200 and video.start_s == 1.0
 
 
 def test_a_film_without_ffmpeg_is_an_animated_gif():
