@@ -33,7 +33,7 @@ class Curve:
     values: Array
     """(T,) in the panel's unit; NaN leaves a gap."""
     style: str
-    """CSS class of the line: robot, reference, worst or limit."""
+    """CSS class of the line: robot, reference or worst."""
     label: str
     """For the legend."""
 

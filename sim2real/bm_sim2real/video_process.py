@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -106,7 +107,8 @@ def _submitted(pool: ProcessPoolExecutor, job: VideoJob) -> Future[ClipVideo]:
 
 
 def _give_way() -> None:
-    """Lower priority and one thread, also for the software renderer. Read by OpenGL and BLAS when they are loaded."""
+    """Lower priority and one thread, also for the software renderer: OpenGL and BLAS read that when they are loaded."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this process
     os.environ["LP_NUM_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = "1"
     if hasattr(os, "nice"):
