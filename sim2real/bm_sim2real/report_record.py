@@ -23,8 +23,9 @@ Array = NDArray[np.float64]
 
 _TARGETS = np.array(TARGET_BODY_INDICES)
 _FEET = np.array([G1.body_index[name] for name in FEET])
-SOLE = np.array([[0.13, 0.01, -0.035], [0.13, -0.01, -0.035], [-0.054, 0.0, -0.035]])
-"""m in the frame of ankle_roll_link: the two ends and the heel of the sole's capsules (bm_core/assets/g1.xml)."""
+_SOLE_XY = ((0.13, 0.01), (0.13, -0.01), (0.1, 0.026), (0.1, -0.026), (-0.044, 0.018), (-0.044, -0.018))
+SOLE = np.array([[x, y, -0.035] for x, y in _SOLE_XY])
+"""m in the frame of ankle_roll_link: below the ends of the sole's outer capsules (bm_core/assets/g1.xml)."""
 CONTACT_HEIGHT = 0.02
 """m; a sole whose lowest point is below counts as on the floor, for robot and reference alike."""
 
