@@ -6,7 +6,7 @@ Sees what the robot has: joint positions, speeds and torques, the pelvis IMU. Fl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,8 @@ class BaseEstimator:
 
         RobotError before the first reset.
         """
+        last = self.estimate
+        before = self._filter.x.copy(), self._filter.P
         rot = _matrix(state.pelvis_quat_w)
         motion = self._legs.motion(rot, state.joint_pos, state.joint_vel)
         spin = _skew(rot @ state.pelvis_gyro_b)
@@ -111,29 +113,39 @@ class BaseEstimator:
         turning = cross(motion.foot_ang_vel, arm) + arm @ spin.T
         speed = self._sole_speed(motion, spin, turning)
         contact = self._contacts.probabilities(force.tolist(), speed, point[:, 2].tolist())
-        slip = self.config.slip_speed
-        trust = contact / [1.0 + (v / slip) ** 2 for v in speed]
-        self._filter.predict(rot, state.pelvis_acc_b, -turning, trust)
+        self._filter.predict(rot, state.pelvis_acc_b, -turning, contact * [self._trust(v) for v in speed])
+        if self.health.flight_s > self.config.health.max_flight_s:
+            self._filter.rest(self.config.carried_speed)
         lever = rot @ self._imu_b
         nis = self._filter.correct(motion.ankle_pos - lever, -arm[:, 2], contact)
-        x = self._filter.x
-        pos, vel = x[POS] - lever, x[VEL] - spin @ lever
-        self._watch(nis, speed, contact, pos, vel)
+        if not self._filter.is_finite:
+            self._filter.restore(*before)
+            self._ground.reset()
+            self.health.complain("reading: not a number in joints or IMU")
+            self._estimate = replace(last, time=state.time, healthy=False, reason=self.health.reason)
+            return self._estimate
+        pos, vel = self._filter.x[POS] - lever, self._filter.x[VEL] - spin @ lever
+        self._watch(state, nis, speed, contact, pos, vel)
         self._estimate = self._result(state, rot, pos, vel, contact, force)
         return self._estimate
+
+    def _trust(self, speed: float) -> float:
+        """How far a loaded sole that seems to move at `speed` m/s is believed to stand."""
+        return max(self.config.least_trust, 1.0 / (1.0 + (speed / self.config.slip_speed) ** 2))
 
     def _sole_speed(self, motion: LegMotion, spin: Array, turning: Array) -> list[float]:
         """m/s of both contact points by the estimate before this reading."""
         vel = self.estimate.pelvis_lin_vel_w + motion.ankle_vel + motion.ankle_pos @ spin.T + turning
         return [math.sqrt(x * x + y * y + z * z) for x, y, z in vel.tolist()]
 
-    def _watch(self, nis: float, speed: list[float], contact: Array, pos: Array, vel: Array) -> None:
+    def _watch(self, state: RobotState, nis: float, speed: list[float], contact: Array, pos: Array, vel: Array) -> None:
         carrying = 0 if contact[0] >= contact[1] else 1
         bias = self._filter.x[BIAS]
         self.health.update(
             nis=nis,
             sole_speed=speed[carrying],
             contact=float(contact[carrying]),
+            acc=state.pelvis_acc_b.tolist(),
             bias=math.sqrt(float(bias @ bias)),
             pos=pos,
             vel=vel,

@@ -35,20 +35,22 @@ class ContactConfig:
 class HealthConfig:
     """When the estimate is no longer to be trusted."""
 
-    nis_limit: float = 1.0
-    """Innovation squared over its own variance, per measurement, filtered."""
-    sliding_limit: float = 0.5
+    nis_limit: float = 0.2
+    """Innovation squared over its own variance, per measurement, filtered; 0.1 at most on the shipped clips."""
+    sliding_limit: float = 0.7
     """m/s, speed of the most loaded sole, filtered: a robot that slides on all it stands on, or a wrong velocity."""
     filter_s: float = 0.2
     """Time constant of both filters, s."""
-    bias_limit: float = 1.5
+    bias_limit: float = 0.8
     """m/s^2; a bias beyond it is a broken accelerometer or a wrong attitude."""
     max_speed: float = 6.0
     """m/s; faster is no G1."""
     max_height: float = 2.0
     """m, pelvis above the floor; 0 or less is implausible as well."""
     max_flight_s: float = 1.0
-    """s without any foot on the floor: nothing has held the velocity since."""
+    """s without any foot on the floor: longer than any jump, so the robot is carried and taken to be at rest."""
+    frozen_s: float = 0.1
+    """s of bit-equal accelerometer readings; a living sensor has noise."""
     max_velocity_sigma: float = 0.5
     """m/s, standard deviation of the velocity by the filter's own account."""
     recovery_s: float = 1.0
@@ -59,7 +61,7 @@ class HealthConfig:
 class EstimatorConfig:
     """Noise model of the filter: standard deviations, white per square root of a second unless said otherwise."""
 
-    accelerometer: float = 0.05
+    accelerometer: float = 0.1
     """m/s^2 sqrt(s): what integrates wrongly, attitude errors included."""
     accelerometer_bias: float = 0.02
     """m/s^2 / sqrt(s): how fast the bias wanders."""
@@ -67,8 +69,12 @@ class EstimatorConfig:
     """m/s^2, of the bias at reset."""
     foot_slip: float = 0.01
     """m / sqrt(s): wandering of a standing foot."""
-    slip_speed: float = 0.3
+    slip_speed: float = 0.5
     """m/s at which a loaded sole is believed half: belief = 1 / (1 + (speed / slip_speed)^2)."""
+    least_trust: float = 0.05
+    """Belief in a loaded sole however fast it seems: else a wrong velocity disproves the feet that could correct it."""
+    carried_speed: float = 0.3
+    """m/s, standard deviation of the velocity of a robot that is carried."""
     swing_trust: float = 1e-4
     """Least belief that a foot stands: a swinging foot wanders 1 / swing_trust times more."""
     kinematics: float = 0.003

@@ -1,8 +1,8 @@
 """Which foot stands: vertical ground force from motor torques, weighed against how the sole seems to move.
 
-Motor torque = what moves the leg's own masses - J^T (ground force). The masses are points at the links' centres plus the
-rotors' armature; the residual is filtered over a few ms. This is the generalised-momentum observer of BeyondMimic
-(reference 4.5) with differences of readings in the place of its momentum: the same information, no mass matrix per tick.
+Motor torque = what moves the leg's own masses - J^T (ground force). The masses are points at the links' centres plus
+the rotors' armature; the residual is filtered over a few ms. This is the generalised-momentum observer of BeyondMimic
+(reference 4.5) with differences of readings in place of its momentum: the same information, no mass matrix per tick.
 """
 
 from __future__ import annotations

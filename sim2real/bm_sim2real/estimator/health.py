@@ -27,7 +27,10 @@ class HealthMonitor:
         """Normalised innovation squared per measurement, filtered."""
         self.sliding = 0.0
         """m/s, of the sole that carries most, filtered."""
-        self._flight_s = 0.0
+        self.flight_s = 0.0
+        """s since a foot stood."""
+        self._frozen_s = 0.0
+        self._last_acc: list[float] = []
         self._quiet_s = math.inf
 
     @property
@@ -36,21 +39,37 @@ class HealthMonitor:
         return self._quiet_s >= self._config.recovery_s
 
     def update(
-        self, *, nis: float, sole_speed: float, contact: float, bias: float, pos: Array, vel: Array, vel_var: float
+        self,
+        *,
+        nis: float,
+        sole_speed: float,
+        contact: float,
+        acc: list[float],
+        bias: float,
+        pos: Array,
+        vel: Array,
+        vel_var: float,
     ) -> None:
-        """One tick: NIS per measurement, speed of the sole that carries most (m/s) and its contact probability, bias
-        (m/s^2), pelvis position and velocity in the world, largest variance of the velocity."""
+        """One tick: NIS per measurement, speed of the sole that carries most (m/s) and its contact probability, the
+        accelerometer and its bias (m/s^2), pelvis position and velocity in the world, the velocity's largest variance.
+        """
         self.nis += self._gain * (nis - self.nis)
         if contact > 0.5:
-            self._flight_s = 0.0
+            self.flight_s = 0.0
         else:
-            self._flight_s += self._dt
+            self.flight_s += self._dt
         self.sliding += self._gain * (sole_speed * contact - self.sliding)
+        self._frozen_s = self._frozen_s + self._dt if acc == self._last_acc else 0.0
+        self._last_acc = acc
         complaint = self._complaint(bias, float(pos[2]), math.sqrt(float(vel @ vel)), vel_var)
         if complaint:
-            self.reason, self._quiet_s = complaint, 0.0
+            self.complain(complaint)
         else:
             self._quiet_s += self._dt
+
+    def complain(self, reason: str) -> None:
+        """Something is wrong right now."""
+        self.reason, self._quiet_s = reason, 0.0
 
     def _complaint(self, bias: float, height: float, speed: float, vel_var: float) -> str:
         # Each test is written so that NaN fails it.
@@ -63,8 +82,10 @@ class HealthMonitor:
             return f"sliding: the foot that carries moves at {self.sliding:.2f} m/s (limit {limit.sliding_limit})"
         if not bias <= limit.bias_limit:
             return f"bias: accelerometer off by {bias:.1f} m/s^2 (limit {limit.bias_limit})"
-        if not self._flight_s <= limit.max_flight_s:
-            return f"flight: no foot on the floor for {self._flight_s:.1f} s (limit {limit.max_flight_s})"
+        if self._frozen_s > limit.frozen_s:
+            return f"frozen: the accelerometer has said the same for {self._frozen_s:.2f} s"
+        if not self.flight_s <= limit.max_flight_s:
+            return f"flight: no foot on the floor for {self.flight_s:.1f} s (limit {limit.max_flight_s})"
         if not vel_var <= limit.max_velocity_sigma**2:
             return f"covariance: velocity known to {math.sqrt(vel_var):.2f} m/s (limit {limit.max_velocity_sigma})"
         return ""

@@ -9,6 +9,8 @@ Source: BeyondMimic section on state estimation (reference 4.5); the rolling foo
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,8 +57,8 @@ class ContactKalman:
         self.P[FEET, FEET] += kinematics**2 * np.eye(6)
 
     def predict(self, rot: Array, acc_b: Array, ankle_vel_w: Array, trust: Array) -> None:
-        """rot (3, 3) IMU to world, acc_b (3,) m/s^2; for a standing foot: velocity (2, 3) m/s with which its ankle turns
-        about the contact point, and how far that is believed (2,) in [0, 1]."""
+        """rot (3, 3) IMU to world, acc_b (3,) m/s^2; of each foot if it stands: velocity (2, 3) m/s with which its
+        ankle turns about the contact point, and how far that is believed (2,) in [0, 1]."""
         dt, x = self._dt, self.x
         acc_w = rot @ (acc_b - x[BIAS]) + _GRAVITY_W
         x[POS] += dt * x[VEL] + 0.5 * dt * dt * acc_w
@@ -88,3 +90,20 @@ class ContactKalman:
         P = P - cross_cov @ weighted[:, 1:]
         self.P = 0.5 * (P + P.T)
         return float(residual @ weighted[:, 0]) / 8.0
+
+    def rest(self, sigma: float) -> None:
+        """Take the IMU to be at rest, up to `sigma` m/s, whatever was believed before."""
+        self.x[VEL] = 0.0
+        P = self.P.copy()
+        P[VEL], P[:, VEL] = 0.0, 0.0
+        P[VEL, VEL] = sigma**2 * np.eye(3)
+        self.P = P
+
+    def restore(self, x: Array, P: Array) -> None:
+        """Back to an earlier state."""
+        self.x, self.P = x, P
+
+    @property
+    def is_finite(self) -> bool:
+        """False once a reading that is not a number has got in."""
+        return math.isfinite(float(self.x.sum()))

@@ -1,6 +1,6 @@
 """Kinematics of both legs at once: poses, sole, Jacobians and link masses, fast enough for 500 Hz in Python.
 
-The two legs are one batch: T_i = A_i + sin(q_i) B_i + (1 - cos(q_i)) C_i are constant matrices per hinge (Rodrigues), so
+The two legs are one batch: T_i = A_i + sin(q_i) B_i + (1 - cos(q_i)) C_i, constant matrices per hinge (Rodrigues), so
 that a tick costs a dozen small array operations instead of some hundred quaternion products. Tested against
 bm_core.kinematics.
 """

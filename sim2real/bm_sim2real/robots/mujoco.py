@@ -4,6 +4,7 @@
 # pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 
 import mujoco
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 
 from bm_core.errors import RobotError
 from bm_core.g1 import ANCHOR_BODY, DEFAULT_ROOT_HEIGHT, FEET, G1
-from bm_core.rotations import quat_rotate_inverse
+from bm_core.rotations import quat_rotate, quat_rotate_inverse
 from bm_core.state import LowCommand, RobotState
+from bm_sim2real.estimator.base_estimator import BaseEstimate, BaseEstimator
+from bm_sim2real.robots.estimated import with_estimate
 from bm_sim2real.robots.ground_truth import GroundTruth
+from bm_sim2real.robots.imu_errors import ImuModel
 from bm_sim2real.robots.mujoco_model import FLOOR_GEOM, GANTRY_BODY, GANTRY_WELD, build_model
 from bm_sim2real.robots.protocol import BaseState, RobotFeatures
 from bm_sim2real.robots.simulation_config import TICK_DT, SimulationConfig
@@ -42,6 +46,10 @@ class MujocoRobot:
             is_simulated=True,
         )
         self._data: mujoco.MjData | None = None
+        self._imu = None if self.config.imu.is_none else ImuModel(self.config.imu)
+        is_estimated = self.config.base_state is BaseState.ESTIMATE
+        self.estimator = BaseEstimator(dt=TICK_DT) if is_estimated else None
+        """Supplies the base state, where the config says so."""
 
     def connect(self) -> None:
         """Builds the world. The robot stands in its default pose, motors holding it."""
@@ -55,6 +63,7 @@ class MujocoRobot:
         self._weld = self.model.equality(GANTRY_WELD).id
         self._floor = self.model.geom(FLOOR_GEOM).id
         self._anchor = self.model.body(ANCHOR_BODY).id
+        self._imu_pos = self.model.site("imu_in_pelvis").pos.copy()
         self._feet = {self.model.body(name).id for name in FEET}
         self.reset()
 
@@ -66,7 +75,9 @@ class MujocoRobot:
         """Joint positions, speeds and torques, pelvis IMU; the base as SimulationConfig.base_state says."""
         self._connected()
         if self._state is None:
-            self._state = self._sense()
+            self._state = state = self._sense()
+            if self.estimator is not None:
+                self._state = with_estimate(state, self._estimated(self.estimator, state))
         return self._state
 
     def write(self, command: LowCommand) -> None:
@@ -87,6 +98,8 @@ class MujocoRobot:
         mujoco.mj_step(self.model, data)
         self._tick += 1
         self._state = None
+        if self.estimator is not None:
+            self.read()  # the estimator misses no tick, whoever reads
 
     def reset(
         self,
@@ -122,6 +135,13 @@ class MujocoRobot:
         zero = np.zeros(_NUM_JOINTS)
         self._apply(LowCommand(seq=0, state_seq=0, q=joint_pos, dq=zero, tau=zero, kp=G1.kp, kd=G1.kd))
         mujoco.mj_forward(self.model, data)  # so that the first reading has an acceleration
+        self._jolt_w = np.zeros(3)
+        if self._imu is not None:
+            self._imu.reset()
+        if self.estimator is not None:
+            state = self._sense()
+            estimate = self.estimator.reset(state, self._qpos[:3].copy(), self._qvel[:3].copy())
+            self._state = with_estimate(state, estimate)
 
     def hang(self, clearance: float = 0.05) -> None:
         """Hooks the torso, upright where it is, with the soles `clearance` m above the floor."""
@@ -151,8 +171,10 @@ class MujocoRobot:
     def push(self, lin_vel_w: Array, ang_vel_w: Array) -> None:
         """Adds to the pelvis's velocity at once: (3,) m/s of the link origin and (3,) rad/s, world frame."""
         self._connected()
+        quat, lever = self._qpos[3:7], quat_rotate(self._qpos[3:7], self._imu_pos)
+        self._jolt_w += lin_vel_w + np.cross(ang_vel_w, lever)
         self._qvel[:3] += lin_vel_w
-        self._qvel[3:6] += quat_rotate_inverse(self._qpos[3:7], np.asarray(ang_vel_w, dtype=np.float64))
+        self._qvel[3:6] += quat_rotate_inverse(quat, np.asarray(ang_vel_w, dtype=np.float64))
         self._state = None
 
     def ground_truth(self) -> GroundTruth:
@@ -198,9 +220,21 @@ class MujocoRobot:
             raise RobotError("MujocoRobot: not connected; call connect() first")
         return self._data
 
+    def _estimated(self, estimator: BaseEstimator, state: RobotState) -> BaseEstimate:
+        """The estimate for this reading, each tick once."""
+        if state.time <= estimator.estimate.time:
+            return estimator.estimate
+        # A push changes the velocity between two steps, which no simulated sensor shows; a real accelerometer feels it.
+        jolt_b = quat_rotate_inverse(state.pelvis_quat_w, self._jolt_w) / TICK_DT
+        self._jolt_w = np.zeros(3)
+        return estimator.update(dataclasses.replace(state, pelvis_acc_b=state.pelvis_acc_b + jolt_b))
+
     def _sense(self) -> RobotState:
         has_base = self.config.base_state is BaseState.GROUND_TRUTH
-        quat = self._qpos[3:7].copy()
+        quat, gyro, acc = self._qpos[3:7].copy(), self._qvel[3:6].copy(), self._acc.copy()
+        true_quat = quat
+        if self._imu is not None:
+            quat, gyro, acc = self._imu.read(self._tick * TICK_DT, quat, gyro, acc)
         return RobotState(
             seq=self._tick,
             time=self._tick * TICK_DT,
@@ -208,10 +242,10 @@ class MujocoRobot:
             joint_vel=self._qvel[6:].copy(),
             joint_torque=self._torque.copy(),
             pelvis_quat_w=quat,
-            pelvis_gyro_b=self._qvel[3:6].copy(),
-            pelvis_acc_b=self._acc.copy(),
+            pelvis_gyro_b=gyro,
+            pelvis_acc_b=acc,
             pelvis_pos_w=self._qpos[:3].copy() if has_base else None,
-            pelvis_lin_vel_b=np.asarray(quat_rotate_inverse(quat, self._qvel[:3]), dtype=np.float64)
+            pelvis_lin_vel_b=np.asarray(quat_rotate_inverse(true_quat, self._qvel[:3]), dtype=np.float64)
             if has_base
             else None,
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bm_core.errors import ConfigError
+from bm_sim2real.robots.imu_errors import ImuErrors
 from bm_sim2real.robots.protocol import BaseState
 
 TICK_DT = 0.002
@@ -28,6 +29,8 @@ class SimulationConfig:
     """Factor on the effort limits that the motors really have."""
     base_state: BaseState = BaseState.NONE
     """What fills pelvis_pos_w and pelvis_lin_vel_b of a reading."""
+    imu: ImuErrors = field(default_factory=ImuErrors)
+    """What the IMU adds to the truth."""
 
     def __post_init__(self) -> None:
         if self.delay_ms < 0 or self.delay_ms % TICK_MS:
@@ -38,8 +41,6 @@ class SimulationConfig:
             value = getattr(self, name)
             if not 0.0 < value <= 10.0:
                 raise ConfigError(f"{name} = {value}: must be above 0 and at most 10; 1 is the nominal robot")
-        if self.base_state is BaseState.ESTIMATE:
-            raise ConfigError("base_state = estimate: the simulator knows only the truth; use none or ground_truth")
 
     @property
     def delay_ticks(self) -> int:
