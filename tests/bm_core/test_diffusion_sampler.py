@@ -152,7 +152,7 @@ def test_a_perfect_network_is_reproduced_and_the_history_untouched(eta, passes, 
 
 
 def ddpm_spread(levels):
-    """Standard deviation that DDPM's posterior leaves of a standard normal, by its recursion. A finite loop narrows it."""
+    """Standard deviation that DDPM leaves of a standard normal, by its recursion: a finite loop narrows it."""
     alpha_bar, variance = cosine_alpha_bar(20), 1.0
     for before, after in zip(levels[:-1], levels[1:], strict=True):
         alpha = alpha_bar[before] / alpha_bar[after]

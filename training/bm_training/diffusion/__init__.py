@@ -1,0 +1,1 @@
+"""Guided diffusion, training side: data set, model, training."""

@@ -1,0 +1,210 @@
+"""`bm train diffusion`. Also `python -m bm_training.diffusion.train` with its options."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bm_training.run_control import report, repository_commit, stopped_by_signals
+
+if TYPE_CHECKING:
+    from bm_core.diffusion.layout import TokenLayout
+    from bm_training.diffusion.rollout_file import Manifest, Rollouts
+    from bm_training.diffusion.trainer import Trainer
+    from bm_training.tracking.distributed import Ranks
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainDiffusion:
+    """Train the diffusion model on collected rollouts. Exit 0 trained (also when stopped), 2 could not run."""
+
+    data: Path
+    """Folder of a collection (manifest.json and its shards)."""
+    run_dir: Path
+    """Folder of the run: checkpoints/, TensorBoard events, log.jsonl."""
+    model: Literal["large", "small", "tiny"] = "large"
+    """About 20 M parameters, 5 M (for a CPU), or 0.2 M (to try things)."""
+    state: Literal["body_pos", "joint_rot"] = "body_pos"
+    """What a state token says beside the root."""
+    steps_per_token: int = 2
+    """Control steps of 20 ms per token; 1 is the paper's literal 50 Hz."""
+    supervised: int = 8
+    """Action tokens from the present on that are trained; a plan may be run no further."""
+    emphasis: Literal["symmetric", "random", "none"] = "symmetric"
+    """Random mixtures that make the root count more."""
+    emphasis_factor: float = 6.0
+    clean_history: float = 0.5
+    """Share of windows with a clean history."""
+    action_weight: float = 1.0
+    """Of the action loss beside the state loss."""
+    mirror: bool = True
+    """Exchange left and right in half of the windows."""
+    device: str | None = None
+    """cuda:0, cpu, ...; default: a GPU where there is one. With torchrun: one process per GPU."""
+    max_steps: int = 200_000
+    """Optimiser steps in all, those before a resume included."""
+    max_minutes: float | None = None
+    """Stop after this time and save."""
+    batch: int = 512
+    """Windows per step and process."""
+    learning_rate: float = 1e-4
+    warmup_steps: int = 10_000
+    bf16: bool = False
+    """Autocast to bfloat16."""
+    compile: bool = False
+    """torch.compile the network."""
+    validation: float = 0.02
+    """Share of the episodes."""
+    verify: bool = True
+    """Compare the shards with the manifest's hashes first."""
+    log_interval: int = 50
+    val_interval: int = 1000
+    save_interval: int = 5000
+    """Steps between lines of the log, validations, checkpoints."""
+    seed: int = 0
+    resume: Path | None = None
+    """Run or checkpoint to continue: averaged weights, step and spec, with a fresh optimiser."""
+    json: Path | None = None
+    """Also write a summary as one JSON document."""
+
+    def __call__(self) -> int:
+        started = time.monotonic()
+        from bm_training.diffusion.rollout_file import load_rollouts
+
+        manifest, rollouts = load_rollouts(self.data, verify=self.verify)
+        report(f"{manifest.episodes} episodes, {manifest.hours:.2f} h")
+        from bm_training.tracking.distributed import join
+
+        ranks = join(self.device)
+        try:
+            trainer = self._trainer(manifest, rollouts, ranks, started)
+            with stopped_by_signals(trainer.stop):
+                values = trainer.learn()
+        finally:
+            ranks.close()
+        if self.json is not None and ranks.is_first:
+            _write_summary(self.json, trainer.step, values)
+        return 0
+
+    # -- parts
+
+    def _trainer(self, manifest: Manifest, rollouts: Rollouts, ranks: Ranks, started: float) -> Trainer:
+        import torch
+
+        from bm_core.atomic_file import atomic_write_text
+        from bm_core.diffusion.spec import DiffusionSpec
+        from bm_training.diffusion.fit import SpecConfig, fit_spec
+        from bm_training.diffusion.model import MODELS, TokenTransformer
+        from bm_training.diffusion.objective import ObjectiveConfig
+        from bm_training.diffusion.trainer import Trainer, TrainerConfig, read_state
+        from bm_training.diffusion.windows import Windows, split_episodes
+        from bm_training.tracking.checkpoint import find_checkpoint
+
+        layout, representation = self._layout(manifest)
+        kept, held_out = split_episodes(rollouts.episodes, self.validation, self.seed)
+        training = Windows(rollouts, kept, layout, representation, ranks.device)
+        validation = Windows(rollouts, held_out, layout, representation, ranks.device)
+        state = None if self.resume is None else read_state(find_checkpoint(self.resume), ranks.device)
+        if state is None:
+            config = SpecConfig(emphasis=self.emphasis, emphasis_factor=self.emphasis_factor, seed=self.seed)
+            spec = fit_spec(training, config)
+        else:
+            # More data may have come: the scaling that the weights were trained with stays.
+            spec = DiffusionSpec.from_json(state["spec"], "resume")
+        torch.manual_seed(self.seed)
+        model = TokenTransformer(MODELS[self.model], spec).to(ranks.device)
+        report(f"{len(training)} windows, {len(validation)} to validate; {model.num_parameters / 1e6:.1f} M parameters")
+        deadline = None if self.max_minutes is None else started + 60.0 * self.max_minutes
+        trainer = Trainer(
+            model,
+            spec,
+            training,
+            validation,
+            TrainerConfig(
+                run_dir=self.run_dir,
+                max_steps=self.max_steps,
+                batch=self.batch,
+                learning_rate=self.learning_rate,
+                warmup_steps=self.warmup_steps,
+                mirror=self.mirror,
+                is_bf16=self.bf16,
+                is_compiled=self.compile,
+                log_interval=self.log_interval,
+                val_interval=self.val_interval,
+                save_interval=self.save_interval,
+                seed=self.seed,
+                deadline=deadline,
+            ),
+            ObjectiveConfig(clean_history=self.clean_history, action_weight=self.action_weight),
+            ranks,
+            report,
+            self._provenance(manifest),
+        )
+        if state is not None:
+            self._check_resumed(layout, spec)
+            trainer.resume(state)
+            report(f"resumed at step {trainer.step}")
+        if ranks.is_first:
+            atomic_write_text(self.run_dir / "checkpoints" / "diffusion_spec.json", spec.to_json())
+        return trainer
+
+    def _layout(self, manifest: Manifest) -> tuple[TokenLayout, Any]:
+        from bm_core.diffusion.layout import TokenLayout
+        from bm_core.diffusion.state import StateRepresentation
+
+        layout = TokenLayout(
+            steps_per_token=self.steps_per_token, supervised=self.supervised, step_width=manifest.action_width
+        )
+        return layout, StateRepresentation(self.state)
+
+    def _check_resumed(self, layout: TokenLayout, spec: Any) -> None:
+        from bm_core.errors import ConfigError
+
+        if spec.layout != layout or spec.state != self.state:
+            raise ConfigError(
+                "--resume: the run has other tokens; give the same --state, --steps-per-token, --supervised"
+            )
+
+    def _provenance(self, manifest: Manifest) -> dict[str, Any]:
+        options = {name: str(value) for name, value in dataclasses.asdict(self).items()}
+        return {
+            "commit": repository_commit(),
+            "data_sha256": manifest.sha256,
+            "data": manifest.provenance,
+            "options": options,
+        }
+
+
+def _write_summary(path: Path, steps: int, values: dict[str, float]) -> None:
+    from bm_sim2real.result_json import write_result
+
+    summary = {
+        "steps": int(values.get("time/windows", 0.0)),
+        "steps_per_second": values.get("time/windows_per_second", 0.0),
+        "iterations": steps,
+        "val_loss": values.get("val/loss"),
+    }
+    write_result(path, command="train diffusion", rows=[values], summary=summary, passed=True)
+
+
+def main() -> int:
+    """Without an installation: PYTHONPATH=sim2real:training:export python -m bm_training.diffusion.train."""
+    import tyro
+
+    from bm_core.errors import BmError
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        return tyro.cli(TrainDiffusion, prog="bm train diffusion")()
+    except BmError as error:
+        report(f"error: {error}")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

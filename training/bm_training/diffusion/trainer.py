@@ -1,0 +1,254 @@
+"""The training loop: AdamW with warm-up and cosine, averaged weights, validation, checkpoints."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bm_core.diffusion.mirror import action_mirror, state_mirror
+from bm_core.diffusion.spec import DiffusionSpec
+from bm_core.errors import ConfigError
+from bm_training.diffusion.ema import WeightAverage
+from bm_training.diffusion.model import ModelConfig, TokenTransformer
+from bm_training.diffusion.objective import Objective, ObjectiveConfig
+from bm_training.diffusion.windows import WindowBatch, Windows
+from bm_training.tracking.checkpoint import FORMAT, CheckpointFolder, load_checkpoint
+from bm_training.tracking.distributed import Ranks
+from bm_training.tracking.training_log import TrainingLog
+
+KIND = "diffusion"
+_RESUME_WARMUP = 200
+"""Steps in which a fresh optimiser collects its moments before it may move averaged weights at full rate."""
+_VALIDATION_WINDOWS = 2048
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """How long, how fast, and what is kept. Rates: BeyondMimic Table S7 (v4)."""
+
+    run_dir: Path
+    max_steps: int = 200_000
+    """Optimiser steps in all, those before a resume included."""
+    batch: int = 512
+    """Windows per step and process."""
+    learning_rate: float = 1e-4
+    warmup_steps: int = 10_000
+    """At most a tenth of max_steps."""
+    weight_decay: float = 1e-3
+    max_gradient: float = 1.0
+    """Norm to which gradients are clipped."""
+    mirror: bool = True
+    """Exchange left and right in half of the windows."""
+    is_bf16: bool = False
+    """Autocast"""
+    is_compiled: bool = False
+    """torch.compile"""
+    log_interval: int = 50
+    """Steps between lines of log and progress."""
+    val_interval: int = 1000
+    """Steps between validations of the averaged weights; the best are kept."""
+    save_interval: int = 5000
+    seed: int = 0
+    deadline: float | None = None
+    """time.monotonic() at which to stop and save."""
+
+
+class Trainer:
+    """One training run. `stop` ends it after the current step; it always saves."""
+
+    def __init__(
+        self,
+        model: TokenTransformer,
+        spec: DiffusionSpec,
+        training: Windows,
+        validation: Windows,
+        config: TrainerConfig,
+        objective: ObjectiveConfig,
+        ranks: Ranks,
+        report: Callable[[str], None],
+        provenance: dict[str, Any],
+    ) -> None:
+        """`report` gets lines of progress; `provenance` goes into every checkpoint."""
+        self.model, self.spec, self.config, self._ranks = model, spec, config, ranks
+        self._training, self._report, self._provenance = training, report, provenance
+        self._objective = Objective(spec, objective, ranks.device)
+        self.average = WeightAverage(model)
+        self._forward = torch.compile(model) if config.is_compiled else model
+        self._optimiser = torch.optim.AdamW(
+            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
+        )
+        self._generator = torch.Generator(device=ranks.device).manual_seed(config.seed + 1000 * ranks.rank)
+        # Latents have no mirror image; action_mirror says so if mirroring is asked for.
+        self._mirrors = (state_mirror(spec.representation), action_mirror(spec.layout)) if config.mirror else None
+        fixed = torch.Generator(device=ranks.device).manual_seed(config.seed)
+        self._validation: WindowBatch = validation.draw(min(_VALIDATION_WINDOWS, 2 * len(validation)), fixed)
+        self._folder = CheckpointFolder(run_dir=config.run_dir)
+        self._log = TrainingLog(config.run_dir if ranks.is_first else None, report)
+        self.step = 0
+        """Finished optimiser steps."""
+        self._first_step, self._best, self._is_stopping = 0, float("inf"), False
+
+    def stop(self) -> None:
+        """Save and end after the step that runs now (also from a signal handler)."""
+        self._is_stopping = True
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from averaged weights with a fresh optimiser. ConfigError for another model or spec."""
+        if state["model"] != dataclasses.asdict(self.model.config) or state["spec"] != self.spec.to_json():
+            raise ConfigError("resume: the checkpoint's model or tokens are not those of this run")
+        self.model.load_state_dict(state["ema"])
+        self.average.model.load_state_dict(state["ema"])
+        self.average.updates = state["ema_updates"]
+        self.step = self._first_step = state["step"]
+        self._best = state["best"]
+        self._generator.manual_seed(self.config.seed + 1000 * self._ranks.rank + self.step)
+
+    def learn(self) -> dict[str, float]:
+        """Run until max_steps, the deadline or `stop`; returns the last scalars that were logged."""
+        config, values, validated = self.config, {}, {}
+        started = last = time.monotonic()
+        if self.step == 0:
+            validated = self._validate()
+        while self.step < config.max_steps and not self._must_stop():
+            total = self._advance()
+            if self.step % config.val_interval == 0 or self.step == config.max_steps:
+                validated = self._validate()
+            if self.step % config.log_interval == 0 or self.step == config.max_steps or "val/loss" not in values:
+                now = time.monotonic()
+                rate = (self.step - self._first_step) / max(now - started, 1e-9)
+                values = self._scalars(total, rate) | validated
+                self._log.write(self.step, values)
+                validated = {name: value for name, value in validated.items() if name == "val/loss"}
+                if now - last > 1.0 or self.step == config.max_steps:
+                    self._progress(values, rate)
+                    last = now
+            if self.step % config.save_interval == 0:
+                self._save()
+        self._save()
+        self._log.close()
+        return values
+
+    # -- parts
+
+    def _advance(self) -> float | torch.Tensor:
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.learning_rate
+        self.model.train()
+        windows = self._training.draw(self.config.batch, self._generator)
+        if self._mirrors is not None:
+            coin = torch.rand(self.config.batch, generator=self._generator, device=self._training.device) < 0.5
+            windows = windows.mirrored(coin, *self._mirrors)
+        device_type = torch.device(self._ranks.device).type
+        with torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.config.is_bf16):
+            loss = self._objective(self._forward, windows, self._generator).total
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._average_gradients()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_gradient)
+        self._optimiser.step()
+        self.average.update(self.model)
+        self.step += 1
+        return loss.detach()
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step: linear warm-up, then a cosine to 0; a short second warm-up after a resume."""
+        config = self.config
+        warmup = max(1, min(config.warmup_steps, config.max_steps // 10))
+        share = min(1.0, (self.step + 1) / warmup)
+        if self._first_step > 0:
+            share *= min(1.0, (self.step + 1 - self._first_step) / _RESUME_WARMUP)
+        past = min(1.0, max(0.0, (self.step - warmup) / max(1, config.max_steps - warmup)))
+        return config.learning_rate * share * 0.5 * (1.0 + math.cos(math.pi * past))
+
+    def _average_gradients(self) -> None:
+        if self._ranks.world_size == 1:
+            return
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        flat /= self._ranks.world_size
+        parts = flat.split([gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def _must_stop(self) -> bool:
+        late = self.config.deadline is not None and time.monotonic() > self.config.deadline
+        return self._ranks.any(self._is_stopping or late)
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Averaged weights on fixed windows, levels and noise, history clean as at run time."""
+        if not self._ranks.is_first:
+            return {}
+        generator = torch.Generator(device=self._ranks.device).manual_seed(self.config.seed)
+        terms = self._objective(self.average.model, self._validation, generator, clean_history=1.0)
+        values = {"val/loss": float(terms.total)}
+        values |= {f"val/state_{index:02d}": value for index, value in enumerate(terms.states.tolist())}
+        values |= {f"val/action_{index:02d}": value for index, value in enumerate(terms.actions.tolist())}
+        if self.step > 0 and values["val/loss"] < self._best:
+            self._best = values["val/loss"]
+            self._folder.save_best(self._state())
+        return values
+
+    def _scalars(self, total: Any, rate: float) -> dict[str, float]:
+        windows = self.config.batch * self._ranks.world_size
+        return {
+            "train/loss": float(total),
+            "train/learning_rate": self.learning_rate,
+            "train/ema_decay": self.average.decay,
+            "time/windows": float(self.step * windows),
+            "time/windows_per_second": rate * windows,
+        }
+
+    def _progress(self, values: dict[str, float], rate: float) -> None:
+        if not self._ranks.is_first:
+            return
+        eta = timedelta(seconds=round((self.config.max_steps - self.step) / max(rate, 1e-9)))
+        self._report(
+            f"step {self.step}/{self.config.max_steps}  {values['time/windows_per_second']:,.0f} windows/s  "
+            f"loss {values['train/loss']:.4f}  val {values.get('val/loss', float('nan')):.4f}  "
+            f"lr {values['train/learning_rate']:.1e}  ETA {eta}"
+        )
+
+    def _save(self) -> None:
+        if self._ranks.is_first:
+            self._folder.save(self._state(), self.step)
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "kind": KIND,
+            "step": self.step,
+            "model": dataclasses.asdict(self.model.config),
+            "spec": self.spec.to_json(),
+            "ema": self.average.model.state_dict(),
+            "ema_updates": self.average.updates,
+            "best": self._best,
+            "provenance": self._provenance,
+        }
+
+
+def read_state(path: Path, device: str) -> dict[str, Any]:
+    """A checkpoint of this trainer. ConfigError for another kind."""
+    state = load_checkpoint(path, device)
+    if state.get("kind") != KIND:
+        raise ConfigError(f"{path.name}: is a tracker's checkpoint, not a diffusion model's")
+    return state
+
+
+def load_model(path: Path, device: str = "cpu") -> tuple[DiffusionSpec, TokenTransformer]:
+    """Spec and averaged network of a checkpoint, in evaluation mode."""
+    state = read_state(path, device)
+    spec = DiffusionSpec.from_json(state["spec"], path.name)
+    model = TokenTransformer(ModelConfig(**state["model"]), spec).to(device)
+    model.load_state_dict(state["ema"])
+    return spec, model.eval().requires_grad_(False)

@@ -1,0 +1,44 @@
+"""What every training command needs around its loop: signals that save first, provenance, a place for progress."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and the first Ctrl-C save and end; the second Ctrl-C interrupts at once."""
+
+    def handle(number: int, _frame: Any) -> None:
+        stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        report(f"{signal.Signals(number).name}: saving after this iteration")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def repository_commit() -> str:
+    """Of this repository; empty text outside a checkout."""
+    try:
+        command = ["git", "-C", str(_REPOSITORY), "rev-parse", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def report(line: str) -> None:
+    """Progress goes to stderr: stdout belongs to results."""
+    print(line, file=sys.stderr, flush=True)
