@@ -57,7 +57,7 @@ class CommandGuard:
         self._speed_limit = self.limits.joint_speed_factor * G1.velocity
         self._lower = G1.lower + self.limits.hard_stop_margin
         self._upper = G1.upper - self.limits.hard_stop_margin
-        self._damping = _damping_command(self.limits)
+        self._damping = damping_command(self.limits)
         self._view: GuardView | None = None
         self._start_mode = start_mode
         self._seen: PolicyCommand | None = None
@@ -92,9 +92,17 @@ class CommandGuard:
 
     def estop(self, reason: str) -> None:
         """Damping from the next tick on, from anywhere, latched. An earlier fault stays the first cause."""
+        self.latch("estop", reason)
+
+    def latch(self, name: str, detail: str, *, source: str = "guard") -> None:
+        """Damping because of something that only the owner of the robot's link sees. The first cause stays."""
         if self.fault is None:
-            tick = self._view.tick if self._view else 0
-            self.fault = Fault("estop", Reaction.DAMPING, tick, reason)
+            self.fault = Fault(name, Reaction.DAMPING, self.view.tick if self.view else 0, detail, source)
+
+    @property
+    def view(self) -> GuardView | None:
+        """What the rules saw in the last tick; None before the first."""
+        return self._view
 
     def reset(self) -> Fault | None:
         """Forgets the latched fault if nothing is wrong any more and the policy asks for DAMPING; else says why not."""
@@ -207,7 +215,7 @@ def _nonsense(low: LowCommand) -> str:
     return ""
 
 
-def _damping_command(limits: GuardLimits) -> LowCommand:
+def damping_command(limits: GuardLimits) -> LowCommand:
     """Needs no reading, so it can be sent blindly."""
     zero = np.zeros(_NUM_JOINTS)
     kd = np.full(_NUM_JOINTS, limits.damping_legs)

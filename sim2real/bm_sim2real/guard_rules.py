@@ -93,12 +93,13 @@ def refused_command(view: GuardView, limits: GuardLimits) -> Fault | None:
 
 
 def invalid_state(view: GuardView, limits: GuardLimits) -> Fault | None:
-    """A joint angle that is no number: nothing can be computed from it."""
-    q = view.state.joint_pos
-    if math.isfinite(q.dot(q)):
+    """A joint angle or speed that is no number: a command corrected with it would be none either."""
+    q, dq = view.state.joint_pos, view.state.joint_vel
+    if math.isfinite(q.dot(q)) and math.isfinite(dq.dot(dq)):
         return None
-    joint = G1.joint_names[int(np.flatnonzero(~np.isfinite(q))[0])] if not np.isfinite(q).all() else "all joints"
-    return Fault("invalid_state", Reaction.DAMPING, view.tick, f"position of {joint} is not finite")
+    bad = ~(np.isfinite(q) & np.isfinite(dq))
+    joint = G1.joint_names[int(np.flatnonzero(bad)[0])] if bad.any() else "all joints"
+    return Fault("invalid_state", Reaction.DAMPING, view.tick, f"position or speed of {joint} is not finite")
 
 
 def joint_speed(view: GuardView, limits: GuardLimits) -> Fault | None:

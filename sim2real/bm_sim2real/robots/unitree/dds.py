@@ -130,7 +130,9 @@ class RawReader:
 
     def take_samples(self) -> list[Any]:
         """The same as the SDK's own objects."""
-        return self._reader.take(16)
+        from cyclonedds.internal import InvalidSample
+
+        return [sample for sample in self._reader.take(16) if not isinstance(sample, InvalidSample)]
 
 
 def _configure(domain: int, interface: str) -> None:

@@ -1,0 +1,120 @@
+"""A client of the bridge: reads the robot's state, arms, and puts commands into the mailbox."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bm_core.errors import RobotError
+from bm_core.state import RobotState
+from bm_sim2real.bridge.records import pack_command, unpack_state
+from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
+from bm_sim2real.faults import Fault, Reaction
+from bm_sim2real.guard_limits import TICKS_PER_PERIOD
+from bm_sim2real.mailbox import PolicyCommand
+
+_POLL_S = 0.0005
+
+
+class BridgeClient:
+    """One client at a time holds the lease; any number may look."""
+
+    def __init__(self, interface: str, *, ready_s: float = 15.0, idle: Callable[[], object] | None = None) -> None:
+        """Waits until the robot has answered. RobotError if there is no bridge or its robot stays silent.
+
+        `idle` is what to do while waiting, by default a short sleep.
+        """
+        self.interface = interface
+        self._idle = idle or (lambda: time.sleep(_POLL_S))
+        self._memory = BridgeMemory.attach(interface)
+        self._words = self._memory.words
+        self._lease = 0
+        self._heartbeat = 0
+        self._wait(lambda: bool(self._words[Word.IS_READY]), ready_s, "the bridge's robot did not answer")
+
+    def read(self) -> RobotState:
+        """The newest reading."""
+        data = self._memory.state.read()
+        if data is None:
+            raise RobotError(f"{self.interface}: the bridge's state cannot be read; has it died?")
+        return unpack_state(data)
+
+    def put(self, command: PolicyCommand) -> None:
+        """Makes this the command; the bridge takes it only with the lease that `arm` got."""
+        self._memory.command.write(pack_command(self._lease, command))
+
+    def wait_period(self, timeout_s: float = 1.0) -> None:
+        """Until the writer has made ten ticks since the last call. RobotError if it has stopped."""
+        now = self._heartbeat_now
+        if now - self._heartbeat > 2 * TICKS_PER_PERIOD:  # late, or the first time: from here on
+            self._heartbeat = now
+        self._heartbeat += TICKS_PER_PERIOD
+        self._wait(lambda: self._heartbeat_now >= self._heartbeat, timeout_s, "the bridge's writer stands still")
+
+    def arm(self, timeout_s: float = 2.0) -> None:
+        """Takes the lease. RobotError with the bridge's reason if it refuses."""
+        lease = secrets.randbits(62) | 1
+        self._words[Word.ARM_REQUEST] = lease
+        self._wait(lambda: int(self._words[Word.ARM_ANSWER]) == lease, timeout_s, "arm: no answer")
+        if int(self._words[Word.LEASE]) != lease:
+            raise RobotError(f"arm: refused: {self.status().get('arm_refusal') or 'fault meanwhile'}")
+        self._lease = lease
+
+    def release(self) -> None:
+        """Gives the lease back: the robot is disarmed and damps."""
+        self._words[Word.RELEASE_REQUEST] = self._lease
+
+    def estop(self) -> None:
+        """Damping, latched, whoever holds the lease."""
+        self._words[Word.ESTOP_REQUESTS] += 1
+
+    def reset(self, timeout_s: float = 2.0) -> None:
+        """Forgets the latched fault. RobotError if it is still there."""
+        self._words[Word.RESET_REQUESTS] += 1
+        wanted = int(self._words[Word.RESET_REQUESTS])
+        self._wait(lambda: int(self._words[Word.RESET_ANSWERS]) == wanted, timeout_s, "reset: no answer")
+        if self.fault is not None:
+            raise RobotError(f"reset: refused, still there: {self.fault}")
+
+    def status(self) -> dict[str, Any]:
+        """As the bridge published it last, at most 50 ms old."""
+        data = self._memory.status.read()
+        return {} if data is None else json.loads(data)
+
+    @property
+    def fault(self) -> Fault | None:
+        """The bridge's latched fault."""
+        found = self.status().get("fault")
+        if not found:
+            return None
+        return Fault(found["name"], Reaction.DAMPING, found.get("tick", 0), found["detail"], found["source"])
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether this client's lease is in force."""
+        return bool(self._lease) and int(self._words[Word.LEASE]) == self._lease
+
+    @property
+    def pids(self) -> tuple[int, int]:
+        """Of guardian and writer."""
+        return int(self._words[Word.GUARDIAN_PID]), int(self._words[Word.WRITER_PID])
+
+    @property
+    def has_guardian_taken_over(self) -> bool:
+        """The writer is gone for good; only a new bridge helps."""
+        return bool(self._words[Word.HAS_TAKEN_OVER])
+
+    @property
+    def _heartbeat_now(self) -> int:
+        return int(self._words[Word.HEARTBEAT])
+
+    def _wait(self, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+        end = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > end:
+                error = self.status().get("error")
+                raise RobotError(f"{self.interface}: {error or what} (waited {timeout_s:g} s)")
+            self._idle()

@@ -1,0 +1,79 @@
+"""The control loop of a policy whose robot and guard live in the bridge."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from bm_core.errors import RobotError
+from bm_core.g1 import CONTROL_DT, G1
+from bm_sim2real.bridge.client import BridgeClient
+from bm_sim2real.faults import Fault
+from bm_sim2real.loop import StepListener
+from bm_sim2real.modes import Mode
+from bm_sim2real.state_machine import StateMachine
+from bm_sim2real.timing import percentiles
+
+
+class BridgedLoop:
+    """One control step for every ten ticks of the bridge's writer, in its phase."""
+
+    def __init__(self, client: BridgeClient, machine: StateMachine, listener: StepListener | None = None) -> None:
+        self.client, self.machine = client, machine
+        self._listener = listener
+        self._policy_s: list[float] = []
+
+    def step(self) -> None:
+        """Waits for the period, then reading, policy, mailbox. A fault of the bridge latches in the machine."""
+        self.client.wait_period()
+        state = self.client.read()
+        start = time.perf_counter()
+        command = self.machine.step(state)
+        self._policy_s.append(time.perf_counter() - start)
+        self.client.put(command)
+        if self._listener is not None:
+            self._listener.on_step(state, self.machine, command.low, self._policy_s[-1])
+        fault = self.client.fault
+        if fault is not None and self.machine.fault is None:
+            self.machine.latch(fault)
+
+    def damp(self, seconds: float) -> None:
+        """Damping commands for that long, then the lease goes back. A dead bridge needs neither."""
+        self.machine.damp()
+        try:
+            for _ in range(max(1, round(seconds / CONTROL_DT))):
+                self.step()
+        except RobotError:  # it damps by itself, or its guardian does
+            return
+        self.client.release()
+
+    @property
+    def fault(self) -> Fault | None:
+        """The first latched fault, of the bridge or of the state machine."""
+        return self.machine.fault or self.client.fault
+
+    @property
+    def mode(self) -> Mode:
+        """Of the state machine."""
+        return self.machine.mode
+
+    def timing_ms(self) -> dict[str, dict[str, float]]:
+        """As ControlLoop's; period and age are the bridge's own."""
+        timing = self.client.status().get("timing_ms", {})
+        return {"policy": percentiles(self._policy_s, 1e3), **timing}
+
+    def notes(self) -> dict[str, Any]:
+        """As ControlLoop's."""
+        counters = self.client.status().get("counters", {})
+        return {
+            "fault": None if self.fault is None else str(self.fault),
+            "timing_ms": self.timing_ms(),
+            "effort_clamps": dict(zip(G1.joint_names, counters.get("effort", ()), strict=False)),
+            "hard_stop_clamps": dict(zip(G1.joint_names, counters.get("hard_stop", ()), strict=False)),
+            "slewed_ticks": counters.get("slew", 0),
+            "dropped_commands": counters.get("dropped", 0),
+            "refused_commands": counters.get("refused", 0),
+            "overruns": counters.get("overruns", 0),
+            "corrupt_readings": counters.get("corrupt", 0),
+            "is_dry_run": self.client.status().get("is_dry_run", False),
+        }

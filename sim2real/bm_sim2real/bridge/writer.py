@@ -1,0 +1,98 @@
+"""The writer process: `python -m bm_sim2real.bridge.writer CONFIG FD`. Started by the guardian, never by hand.
+
+Ignores SIGINT, which a terminal sends to the whole group: it ends when the guardian says so, after damping.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import time
+
+from bm_core.errors import BmError
+from bm_sim2real.bridge.config import BridgeConfig
+from bm_sim2real.bridge.core import BridgeCore
+from bm_sim2real.bridge.event_log import EventLog
+from bm_sim2real.bridge.realtime import make_realtime
+from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
+from bm_sim2real.robots.unitree.robot import UnitreeConfig, UnitreeRobot
+from bm_sim2real.timing import WallClock
+
+COULD_NOT_RUN = 2
+_PARENT_EVERY = 25
+"""Ticks between two looks whether the guardian lives."""
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0 after damping, 2 if the robot could not be reached."""
+    config, memory = BridgeConfig.from_json(arguments[0]), BridgeMemory(int(arguments[1]))
+    log = EventLog(config.log, "writer")
+    signals = _Signals()
+    robot = UnitreeRobot(
+        UnitreeConfig(
+            interface=config.interface,
+            first_state_s=config.first_state_s,
+            releases_motion_service=config.releases_motion_service and not config.is_dry_run,
+        )
+    )
+    try:
+        robot.connect()
+    except BmError as error:
+        memory.status.write(json.dumps({"error": str(error)}).encode())
+        return COULD_NOT_RUN
+    try:
+        realtime = make_realtime(priority=70)
+        gc.disable()  # its pauses; the loop makes no cycles, and what the start-up left is collected now
+        gc.collect()
+        gc.freeze()
+        log.add("start", 0, released=robot.released, realtime=realtime)
+        _run(BridgeCore(robot, memory, config, log), signals)
+    finally:
+        robot.close()
+        log.close()
+    return 0
+
+
+def _run(core: BridgeCore, signals: _Signals) -> None:
+    guardian, dt = os.getppid(), core.robot.features.tick_dt
+    clock = WallClock(dt)
+    while not core.memory.words[Word.SHUTDOWN] and not signals.ends:
+        core.tick(clock.wait())
+        if signals.takes_estop():
+            core.guard.estop("signal SIGUSR1")
+        if core.tick_count % _PARENT_EVERY == 0 and os.getppid() != guardian:
+            core.guard.latch("guardian_lost", "the guardian process is gone", source="bridge")
+    core.damp()
+    end = time.perf_counter() + core.config.limits.exit_damping_s
+    while time.perf_counter() < end:
+        core.tick(clock.wait())
+    core.memory.words[Word.HAS_ENDED] = 1
+    core.log.add("end", core.tick_count, status=core.status())
+
+
+class _Signals:
+    """SIGTERM ends after damping, SIGUSR1 is the emergency stop, SIGINT is left to the guardian."""
+
+    def __init__(self) -> None:
+        self.ends = False
+        self._estop = False
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._on_end)
+        signal.signal(signal.SIGUSR1, self._on_estop)
+
+    def takes_estop(self) -> bool:
+        estop, self._estop = self._estop, False
+        return estop
+
+    def _on_end(self, *_: object) -> None:
+        self.ends = True
+
+    def _on_estop(self, *_: object) -> None:
+        self._estop = True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

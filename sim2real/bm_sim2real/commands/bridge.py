@@ -1,0 +1,47 @@
+"""`bm bridge`: the processes that own a Unitree G1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bridge:
+    """Own a Unitree G1: 500 Hz writer with the command guard, and a guardian behind it. Damps until a client arms.
+
+    Ends with SIGINT or SIGTERM, after a second of damping. SIGUSR1 to the writer is an emergency stop. Exit 0 after an
+    orderly end, 1 after the guardian had to take over.
+    """
+
+    network_interface: str
+    """Interface to the robot, such as eth0; lo is the simulated robot (`bm sim-robot`)."""
+    dry_run: bool = False
+    """Compute everything, send nothing."""
+    log: Path | None = None
+    """Append events with their writer ticks to this file (JSON lines)."""
+    keep_motion_service: bool = False
+    """Do not make the vendor's controller let go (then arming will be refused if it publishes)."""
+    wait: float = 10.0
+    """s to wait for the robot."""
+
+    def __call__(self) -> int:
+        from bm_sim2real.bridge.config import BridgeConfig
+        from bm_sim2real.bridge.guardian import Guardian
+        from bm_sim2real.commands.progress import wide_console
+        from bm_sim2real.robots.unitree.dds import domain_of
+        from bm_sim2real.robots.unitree.sdk import load_sdk
+
+        config = BridgeConfig(
+            interface=self.network_interface,
+            is_dry_run=self.dry_run,
+            log=self.log,
+            releases_motion_service=not self.keep_motion_service,
+            first_state_s=self.wait,
+        )
+        kind = "HARDWARE" if config.is_hardware else "SIMULATED"
+        quiet = ", DRY RUN: nothing is sent" if self.dry_run else ""
+        wide_console().print(
+            f"bridge on {config.interface}, DDS domain {domain_of(config.interface)}: {kind}{quiet}; {load_sdk().found}"
+        )
+        return Guardian(config).run()

@@ -1,0 +1,40 @@
+"""A simulated gantry that looks after itself: it lets the robot down once its motors have been stiff for a while."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bm_core.g1 import G1
+from bm_core.state import LowCommand
+from bm_sim2real.robots.mujoco import MujocoRobot
+from bm_sim2real.robots.simulation_config import TICK_DT
+
+_STIFF = 0.5
+"""Fraction of the nominal stiffness from which a leg counts as carried by its motors."""
+_LOWER_S = 1.0
+_LOWER_M = 0.06
+"""1 cm more than the clearance under the soles."""
+_LEGS = slice(0, 12)
+
+
+class Gantry:
+    """Watches the commands in place of the person at the hoist."""
+
+    def __init__(self, robot: MujocoRobot, lower_after: float) -> None:
+        """`lower_after` in s of stiff motors; 0 = never."""
+        self._robot = robot
+        self._hold_ticks = round(lower_after / TICK_DT)
+        self._lower_ticks = round(_LOWER_S / TICK_DT)
+        self._stiff = 0
+
+    def tick(self, command: LowCommand | None) -> None:
+        """Once each writer tick with the newest command."""
+        if not self._hold_ticks or not self._robot.is_hanging:
+            return
+        is_stiff = command is not None and bool(np.all(command.kp[_LEGS] > _STIFF * G1.kp[_LEGS]))
+        self._stiff = self._stiff + 1 if is_stiff else 0
+        if self._stiff <= self._hold_ticks:
+            return
+        self._robot.lower(_LOWER_M / self._lower_ticks)
+        if self._stiff >= self._hold_ticks + self._lower_ticks:
+            self._robot.release()

@@ -1,0 +1,370 @@
+"""The bridge over DDS in lockstep: lease, faults in writer ticks, what survives what. Limits: DESIGN section 3."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from bridge_bench import Bench
+
+from bm_core.errors import RobotError
+from bm_sim2real.bridge.client import BridgeClient
+from bm_sim2real.bridge.guardian import SilenceCounter
+from bm_sim2real.bridge.records import pack_command
+from bm_sim2real.bridge.shared_memory import Word
+from bm_sim2real.mailbox import PolicyCommand
+from bm_sim2real.modes import Mode
+from bm_sim2real.robots.unitree.dds import LOW_COMMAND_TOPIC, DdsLink
+from bm_sim2real.robots.unitree.remote import Button, Remote
+from bm_sim2real.robots.unitree.sdk import load_sdk
+from bm_sim2real.robots.unitree.simulated import WireConfig
+
+
+@pytest.fixture
+def bench(tmp_path):
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def running(bench):
+    bench.start()
+    assert not bench.is_damping
+    return bench
+
+
+def assert_damping_for_good(bench):
+    """Latched: the client's next commands change nothing, and it has lost its lease."""
+    bench.run(3)
+    assert bench.is_damping and not bench.client.is_armed
+    assert bench.robot.wire.command.kp.max() == 0.0
+
+
+def test_a_bridge_starts_disarmed_and_damping(bench):
+    bench.run(3)
+    assert bench.is_damping and bench.fault is None
+    assert bench.robot.wire.counters.accepted > 20
+
+
+def test_an_armed_clients_command_reaches_the_motors(running):
+    assert np.allclose(running.robot.wire.command.q, running.q, atol=1e-6)
+    assert running.client.is_armed
+
+
+def test_a_dry_run_computes_and_sends_nothing(tmp_path):
+    bench = Bench(tmp_path, is_dry_run=True)
+    bench.start()
+    counters, damping = bench.robot.wire.counters, bench.is_damping
+    bench.close()
+    assert not damping
+    assert counters.accepted == 0
+
+
+def test_a_silent_client_damps_after_30_ticks(running):
+    running.put()
+    running.tick()
+    assert running.ticks_until_damping() == 30
+    assert running.fault.name == "silent_policy"
+    assert_damping_for_good(running)
+    fault = next(event for event in running.events() if event["event"] == "fault")
+    assert (fault["name"], fault["command_age_ticks"]) == ("silent_policy", 30)
+
+
+def test_a_frozen_sequence_is_no_new_command(running):
+    running.put()
+    running.tick()
+    for _ in range(29):
+        running.put(seq=running.seq)
+        running.tick()
+    assert running.fault is None
+    running.put(seq=running.seq)
+    running.tick()
+    assert running.fault.name == "silent_policy"
+    assert running.core.guard.counters.dropped > 20
+
+
+def test_a_silent_robot_is_damped_blindly_after_25_ticks(running):
+    running.robot.wire.is_mute = True
+    running.tick()  # the reading of the tick before is still fresh
+    ticks = 0
+    while not running.is_damping:
+        if ticks % 10 == 0:
+            running.put()
+        running.tick()
+        ticks += 1
+    assert ticks == 25
+    assert running.fault.name == "stale_state"
+    assert_damping_for_good(running)
+
+
+def test_a_robot_whose_clock_stands_is_damped_after_25_ticks(running):
+    running.robot.wire.overrides["tick"] = running.robot.low_state.tick + 2
+    for _ in range(4):
+        running.run(1)
+    fault = next(event for event in running.events() if event["event"] == "fault")
+    assert (fault["name"], fault["clock_age_ticks"]) == ("frozen_clock", 25)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_command_that_is_no_number_never_reaches_the_robot(running, value):
+    q = running.q.copy()
+    q[7] = value
+    running.put(q=q)
+    running.tick()
+    assert np.isfinite(running.robot.wire.command.q).all()
+    running.seq += 1
+    assert running.ticks_until_damping() == 10
+    assert running.fault.name == "refused_command" and "right_hip_roll_joint" in running.fault.detail
+    assert_damping_for_good(running)
+
+
+def test_a_huge_target_is_cut_to_the_effort_limit(running):
+    running.run(8)  # past the entry, where the slew limit would act first
+    running.put(q=running.q + 50.0)
+    running.tick()
+    state = running.robot.read()
+    sent = running.written
+    torque = sent.kp * (sent.q - state.joint_pos) - sent.kd * state.joint_vel
+    assert np.abs(torque).max() < 150.0
+    assert running.core.guard.counters.effort.sum() > 20
+
+
+def test_a_stranger_on_the_command_topic_damps(running):
+    intruder = DdsLink("lo")
+    writer = intruder.writer(LOW_COMMAND_TOPIC, load_sdk().LowCmd)
+    ticks = 0
+    while not running.is_damping:
+        if ticks % 10 == 0:
+            running.put()
+        running.tick()
+        ticks += 1
+        assert ticks <= 26
+    assert running.fault.name == "second_publisher" and writer.guid in running.fault.detail
+    with pytest.raises(RobotError, match="reset: refused|second_publisher"):
+        running.client.reset()
+        running.tick(30)
+        running.client.reset()
+        running.client.arm()
+    intruder.close()
+
+
+def test_with_a_stranger_arming_is_refused(bench):
+    intruder = DdsLink("lo")
+    keep = intruder.writer(LOW_COMMAND_TOPIC, load_sdk().LowCmd)
+    bench.tick(30)
+    with pytest.raises(RobotError, match="arm: refused"):
+        bench.client.arm()
+    assert keep.guid
+    intruder.close()
+
+
+def test_the_guardians_writer_is_no_stranger(tmp_path):
+    guardian = DdsLink("lo")
+    writer = guardian.writer(LOW_COMMAND_TOPIC, load_sdk().LowCmd)
+    bench = Bench(tmp_path, guardian_guid=writer.guid)
+    bench.start()
+    bench.run(5)
+    fault = bench.fault
+    bench.close()
+    guardian.close()
+    assert fault is None
+
+
+def test_a_wrong_lease_damps_after_one_period(running):
+    low = dataclasses.replace(running.written, seq=10_000)
+    running.put()
+    running.tick()
+    running.memory.command.write(pack_command(12345, PolicyCommand(low=low, mode=Mode.RUNNING)))
+    running.tick()
+    assert np.allclose(running.robot.wire.command.q, running.q, atol=1e-6)
+    assert running.ticks_until_damping() == 10
+    assert running.fault.name == "wrong_lease"
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_the_remotes_red_button_damps_at_once_in_every_mode(bench, mode):
+    bench.client.arm()
+    for _ in range(2):
+        bench.put(mode=mode)
+        bench.tick(10)
+    bench.robot.wire.remote = Remote(buttons=Button.B)
+    bench.tick(2)  # one for the reading to leave the robot
+    assert bench.is_damping and bench.fault.name == "estop"
+    assert_damping_for_good(bench)
+
+
+def test_a_clients_estop_damps_at_once_without_a_lease(running):
+    BridgeClient("lo", idle=running.tick).estop()
+    running.tick()
+    assert running.is_damping and running.fault.name == "estop"
+
+
+def test_a_motor_error_damps_at_once_and_is_named(running):
+    running.robot.wire.motor_error[3] = 0x20
+    running.tick(2)
+    assert running.is_damping
+    assert running.fault.name == "motor_error" and "left_knee_joint" in running.fault.detail
+
+
+@pytest.mark.parametrize("celsius, fault", [(94.0, None), (95.0, "motor_temperature")])
+def test_a_motor_at_95_degrees_damps(running, celsius, fault):
+    running.robot.wire.motor_temperature[10] = celsius
+    running.tick(2)
+    assert (running.fault and running.fault.name) == fault
+
+
+def test_a_motor_at_80_degrees_refuses_arming(bench):
+    bench.robot.wire.motor_temperature[10] = 80.0
+    bench.tick(2)
+    with pytest.raises(RobotError, match="arm: refused: a motor is at 80 degC"):
+        bench.client.arm()
+
+
+def test_a_robot_that_lies_down_is_not_armed(bench):
+    bench.robot.wire.overrides["imu_quat"] = np.array([0.70710678, 0.0, 0.70710678, 0.0])
+    bench.tick(2)
+    with pytest.raises(RobotError, match="arm: refused: the pelvis is not upright"):
+        bench.client.arm()
+
+
+@pytest.mark.parametrize(
+    "field, value, name, ticks",
+    [
+        ("imu_quat", np.zeros(4), "imu_implausible", 3),
+        ("imu_quat", np.full(4, np.nan), "imu_implausible", 3),
+        ("imu_gyro", np.array([0.0, 40.0, 0.0]), "imu_implausible", 3),
+        ("imu_acc", np.array([0.0, 0.0, np.inf]), "imu_implausible", 3),
+        ("joint_vel", np.full(29, 60.0), "joint_speed", 3),
+        ("joint_vel", np.full(29, -60.0), "joint_speed", 3),
+        ("joint_vel", np.full(29, np.nan), "invalid_state", 2),
+        ("joint_pos", np.full(29, np.nan), "invalid_state", 2),
+    ],
+)
+def test_an_impossible_reading_damps(running, field, value, name, ticks):
+    running.put()
+    running.robot.wire.overrides[field] = value
+    assert running.ticks_until_damping() == ticks
+    assert running.fault.name == name
+
+
+def test_heavy_packet_loss_alone_is_survived(tmp_path):
+    bench = Bench(tmp_path, wire=WireConfig(loss=0.0))
+    bench.start()
+    bench.robot.wire.config = WireConfig(loss=0.3, seed=4)
+    bench.run(50)
+    fault, received = bench.fault, bench.robot.counters.received
+    bench.close()
+    assert fault is None
+    assert received < 420
+
+
+def test_corrupt_readings_alone_are_a_silent_robot(running):
+    broken = bytearray(running.robot.wire.message())
+    broken[300] ^= 1
+    running.robot.wire.message = lambda: bytes(broken)
+    for _ in range(4):
+        running.run(1)
+    assert running.fault.name == "stale_state"
+    assert running.robot.counters.corrupt > 25
+
+
+def test_a_late_writer_is_counted_in_simulation_and_damps_hardware(running):
+    running.put()
+    running.tick(overrun_s=0.5)
+    assert running.fault is None and running.core.guard.counters.overruns == 1
+    running.core.guard._view.is_hardware = True
+    running.tick(overrun_s=0.5)
+    assert running.fault.name == "writer_overrun"
+
+
+def test_after_a_dead_client_the_next_one_resets_arms_and_runs(running):
+    running.tick(40)
+    assert running.fault.name == "silent_policy"
+    successor = BridgeClient("lo", idle=running.tick)
+    with pytest.raises(RobotError, match="a fault is latched"):
+        successor.arm()
+    successor.reset()
+    successor.arm()
+    running.client, running.seq = successor, 0  # it counts from 1 again, and the old one's sequence was higher
+    running.run(5)
+    assert running.fault is None and not running.is_damping
+
+
+def test_an_old_client_cannot_command_its_successors_robot(running):
+    old = running.client
+    old.release()
+    running.tick()
+    running.client = BridgeClient("lo", idle=running.tick)
+    running.client.arm()
+    assert not old.is_armed
+    running.run()
+    old.put(PolicyCommand(low=dataclasses.replace(running.written, seq=9999), mode=Mode.RUNNING))
+    running.tick(11)
+    assert running.fault.name == "wrong_lease"
+
+
+def test_a_second_client_cannot_arm(running):
+    with pytest.raises(RobotError, match="another client has armed"):
+        BridgeClient("lo", idle=running.tick).arm()
+    running.run(1)
+    assert running.fault is None
+
+
+def test_releasing_the_lease_damps_without_a_fault(running):
+    running.client.release()
+    running.tick(3)
+    assert running.is_damping and running.fault is None
+
+
+def test_reset_is_refused_while_the_cause_is_there(running):
+    running.robot.wire.overrides["joint_vel"] = np.full(29, 60.0)
+    running.tick(5)
+    with pytest.raises(RobotError, match="reset: refused, still there.*joint_speed"):
+        running.client.reset()
+
+
+def test_a_full_disk_does_not_stop_the_bridge(tmp_path):
+    bench = Bench(tmp_path)
+    bench.log._path = tmp_path / "no such folder" / "events.jsonl"
+    bench.start()
+    bench.core.guard.estop("to have an event")
+    bench.tick(3)
+    bench.log.close()
+    lost, fault = bench.log.lost, bench.fault
+    bench.close()
+    assert lost >= 2 and fault.name == "estop"
+
+
+def test_torn_memory_counts_as_silence(running):
+    running.memory.command._heads[0][2] = running.memory.command._heads[1][2] = 1
+    running.memory.command._index[0] += 1
+    running.tick(40)
+    assert running.core.memory.command.torn >= 1
+    assert running.fault.name == "silent_policy"
+
+
+def test_status_tells_mode_fault_and_counters(running):
+    running.run(3)
+    status = running.client.status()
+    assert status["mode"] == "running" and status["is_armed"] and status["fault"] is None
+    assert status["counters"]["corrupt"] == 0
+    running.core.guard.estop("now")
+    running.tick()
+    assert running.client.fault.name == "estop"
+
+
+def test_the_way_out_damps_and_disarms(running):
+    running.core.damp()
+    running.tick()
+    assert running.is_damping
+    assert not running.memory.words[Word.LEASE]
+
+
+def test_the_guardian_counts_ten_of_its_own_ticks_and_forgives_a_late_one():
+    counter = SilenceCounter(10)
+    assert not any(counter.tick(0) for _ in range(50))  # the writer has not begun
+    assert not counter.tick(1)
+    assert [counter.tick(1) for _ in range(10)] == [False] * 9 + [True]
+    counter = SilenceCounter(10)
+    for heartbeat in range(1, 100):
+        assert not any(counter.tick(heartbeat) for _ in range(9))
