@@ -161,6 +161,17 @@ def test_unsupervised_actions_do_not_count_and_supervised_ones_do():
     assert float(loss(11)[11]) == pytest.approx(1.0, abs=1e-4)
 
 
+def test_clean_tokens_are_not_asked_for():
+    batch = windows().take(torch.arange(8))
+
+    def zero(states, actions, state_levels, action_levels):
+        return 0.0 * states, 0.0 * actions
+
+    terms = objective()(zero, batch, torch.Generator().manual_seed(0), clean_history=1.0)
+    assert float(terms.states[:5].abs().max()) == 0.0 == float(terms.actions[:4].abs().max())
+    assert float(terms.states[5:].min()) > 0.01 and float(terms.actions[4:].min()) > 0.01
+
+
 def test_history_is_clean_in_about_the_share_that_is_asked_for():
     states, actions = objective().draw_levels(4000, torch.Generator().manual_seed(0), 0.5)
     clean = (states[:, :5] == 0).all(1)

@@ -23,7 +23,7 @@ from bm_training.diffusion.trainer import load_model, read_state  # noqa: E402
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[2]
-SHORT = {"model": "tiny", "batch": 32, "learning_rate": 3e-3, "device": "cpu", "val_interval": 150, "log_interval": 25}
+SHORT = {"model": "tiny", "batch": 32, "learning_rate": 3e-3, "device": "cpu", "val_interval": 100, "log_interval": 25}
 LIMIT_S = 120.0
 
 
@@ -42,14 +42,14 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("run")
-    train = TrainDiffusion(data=data, run_dir=folder, max_steps=300, json=folder / "summary.json", **SHORT)
+    train = TrainDiffusion(data=data, run_dir=folder, max_steps=200, json=folder / "summary.json", **SHORT)
     assert train() == 0
     return folder
 
 
 def test_a_tiny_set_is_overfitted(run_dir):
     rows = log_of(run_dir)
-    assert rows[-1]["iteration"] == 300
+    assert rows[-1]["iteration"] == 200
     assert rows[0]["val/loss"] > 5.0 * rows[-1]["val/loss"]
     assert rows[0]["train/loss"] > 3.0 * rows[-1]["train/loss"]
 
@@ -57,32 +57,31 @@ def test_a_tiny_set_is_overfitted(run_dir):
 def test_validation_is_told_by_token(run_dir):
     last = log_of(run_dir)[-1]
     names = {name for name in last if name.startswith("val/") and name != "val/loss"}
-    assert names == {f"val/state_{i:02d}" for i in range(21)} | {f"val/action_{i:02d}" for i in range(12)}
-    # Clean history has nothing to guess.
-    assert last["val/state_02"] < last["val/state_15"]
+    assert names == {f"val/state_{i:02d}" for i in range(5, 21)} | {f"val/action_{i:02d}" for i in range(4, 12)}
+    assert all(last[name] > 0.0 for name in names)
 
 
 def test_the_run_leaves_a_model_its_spec_and_curves(run_dir):
     names = sorted(path.name for path in (run_dir / "checkpoints").iterdir())
-    assert names == ["best.pt", "diffusion_spec.json", "model_000300.pt"]
-    spec, model = load_model(run_dir / "checkpoints" / "model_000300.pt")
+    assert names == ["best.pt", "diffusion_spec.json", "model_000200.pt"]
+    spec, model = load_model(run_dir / "checkpoints" / "model_000200.pt")
     assert spec == DiffusionSpec.from_json((run_dir / "checkpoints" / "diffusion_spec.json").read_text())
     assert not model.training
     assert list(run_dir.glob("events.out.tfevents.*"))
     summary = json.loads((run_dir / "summary.json").read_text())["summary"]
-    assert (summary["iterations"], summary["steps"]) == (300, 300 * 32)
+    assert (summary["iterations"], summary["steps"]) == (200, 200 * 32)
 
 
 def test_resume_continues_from_averaged_weights(run_dir, data, tmp_path):
-    before = read_state(run_dir / "checkpoints" / "model_000300.pt", "cpu")
-    TrainDiffusion(data=data, run_dir=tmp_path, max_steps=301, resume=run_dir, **SHORT)()
-    after = read_state(tmp_path / "checkpoints" / "model_000301.pt", "cpu")
-    assert after["step"] == 301 and after["ema_updates"] == 301
+    before = read_state(run_dir / "checkpoints" / "model_000200.pt", "cpu")
+    TrainDiffusion(data=data, run_dir=tmp_path, max_steps=201, resume=run_dir, **SHORT)()
+    after = read_state(tmp_path / "checkpoints" / "model_000201.pt", "cpu")
+    assert after["step"] == 201 and after["ema_updates"] == 201
     assert after["spec"] == before["spec"]
     moved = max(float((after["ema"][name] - before["ema"][name]).abs().max()) for name in after["ema"])
     assert 0.0 < moved < 1e-3
     with pytest.raises(ConfigError, match="other tokens"):
-        TrainDiffusion(data=data, run_dir=tmp_path, max_steps=302, resume=run_dir, state="joint_rot", **SHORT)()
+        TrainDiffusion(data=data, run_dir=tmp_path, max_steps=202, resume=run_dir, state="joint_rot", **SHORT)()
 
 
 def test_sigterm_saves(data, tmp_path):

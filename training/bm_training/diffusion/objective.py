@@ -25,7 +25,7 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossTerms:
-    """Mean squared errors in model space."""
+    """Mean squared errors in model space, of tokens that were not clean; 0 where all of them were."""
 
     states: Tensor
     """(N,) by token"""
@@ -70,12 +70,23 @@ class Objective:
         noisy = self._noised(states, state_levels, generator), self._noised(actions, action_levels, generator)
         found_states, found_actions = model(*noisy, state_levels, action_levels)
         supervised = self._layout.present + self._layout.supervised
-        state_error = (found_states.float() - states).square().mean(dim=(0, 2))
-        action_error = (found_actions.float() - actions)[:, :supervised].square().mean(dim=(0, 2))
-        total = state_error.mean() + self.config.action_weight * action_error.mean()
-        return LossTerms(states=state_error, actions=action_error, total=total)
+        state_error = (found_states.float() - states).square().mean(-1)
+        action_error = (found_actions.float() - actions)[:, :supervised].square().mean(-1)
+        # A clean token is given, not asked for: copying it through the network would only cost capacity.
+        state_asked, action_asked = state_levels > 0, action_levels[:, :supervised] > 0
+        state_total, action_total = _mean(state_error, state_asked), _mean(action_error, action_asked)
+        return LossTerms(
+            states=_mean(state_error, state_asked, dim=0).detach(),
+            actions=_mean(action_error, action_asked, dim=0).detach(),
+            total=state_total + self.config.action_weight * action_total,
+        )
 
     def _noised(self, clean: Tensor, levels: Tensor, generator: torch.Generator) -> Tensor:
         alpha_bar = self._alpha_bar[levels][..., None]
         noise = torch.randn(clean.shape, generator=generator, device=clean.device)
         return alpha_bar.sqrt() * clean + (1.0 - alpha_bar).sqrt() * noise
+
+
+def _mean(error: Tensor, is_counted: Tensor, dim: int | tuple[int, ...] = (0, 1)) -> Tensor:
+    """Of the counted entries along `dim`; 0 where there are none."""
+    return (error * is_counted).sum(dim) / is_counted.sum(dim).clamp(min=1)

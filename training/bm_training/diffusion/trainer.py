@@ -192,8 +192,9 @@ class Trainer:
         generator = torch.Generator(device=self._ranks.device).manual_seed(self.config.seed)
         terms = self._objective(self.average.model, self._validation, generator, clean_history=1.0)
         values = {"val/loss": float(terms.total)}
-        values |= {f"val/state_{index:02d}": value for index, value in enumerate(terms.states.tolist())}
-        values |= {f"val/action_{index:02d}": value for index, value in enumerate(terms.actions.tolist())}
+        first = self.spec.layout.present  # what comes before is history, and given
+        values |= {f"val/state_{i:02d}": value for i, value in enumerate(terms.states.tolist()) if i > first}
+        values |= {f"val/action_{i:02d}": value for i, value in enumerate(terms.actions.tolist()) if i >= first}
         if self.step > 0 and values["val/loss"] < self._best:
             self._best = values["val/loss"]
             self._folder.save_best(self._state())
