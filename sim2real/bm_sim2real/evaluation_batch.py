@@ -60,7 +60,7 @@ def plan_episodes(clips: Sequence[ClipFile], seeds: int, *, is_pushed: bool) -> 
 
 
 def with_base_state(config: EvaluationConfig, policy: str | Path) -> EvaluationConfig:
-    """Ground truth for a policy that needs position and velocity of the pelvis: nothing estimates them yet."""
+    """With an estimator for a policy that needs position and velocity of the pelvis."""
     base_state = base_state_needed(Bundle.read(policy).contract)
     return replace(config, simulation=replace(config.simulation, base_state=base_state))
 

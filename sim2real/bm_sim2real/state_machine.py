@@ -83,7 +83,11 @@ class StateMachine:
         self.config = config or MachineConfig()
         self._stand = stand
         self._plan_stop = plan_stop
-        self._task_guard = TaskGuard(limits, has_height=features.base_state is not BaseState.NONE)
+        self._task_guard = TaskGuard(
+            limits,
+            has_height=features.base_state is not BaseState.NONE,
+            is_estimated=features.base_state is BaseState.ESTIMATE,
+        )
         self._anchor = BodyFromPelvis(ANCHOR_BODY)
         self._steps = 0
         self._ramp_start = G1.default_joint_pos

@@ -22,10 +22,14 @@ _UP = (0.0, 0.0, 1.0)
 class TaskGuard:
     """Watches one robot. Stateless but for the tilt count; `reset` on every change of mode."""
 
-    def __init__(self, limits: GuardLimits | None = None, *, has_height: bool = False) -> None:
-        """`has_height`: RobotState.pelvis_pos_w comes from a healthy estimate (or the simulator)."""
+    def __init__(
+        self, limits: GuardLimits | None = None, *, has_height: bool = False, is_estimated: bool = False
+    ) -> None:
+        """`has_height`: RobotState.pelvis_pos_w is there. `is_estimated`: it may go missing with the estimate's health;
+        such readings are judged without."""
         self.limits = limits or GuardLimits()
         self._has_height = has_height
+        self._is_estimated = is_estimated
         self._anchor = BodyFromPelvis(ANCHOR_BODY)
         self._end_effectors = [(name, G1.body_index[name], BodyFromPelvis(name)) for name in END_EFFECTORS]
         self._tilted_periods = 0
@@ -46,13 +50,15 @@ class TaskGuard:
             return fault
         # Heights above the pelvis are joint angles and IMU alone; the pelvis's own height needs an estimate.
         anchor_height = _dot(up_b, anchor_pos_b)
-        origin = _pelvis_height(state) if self._has_height else float(frame.anchor_pos_w[2]) - anchor_height
+        has_height = self._has_height and not (self._is_estimated and state.pelvis_pos_w is None)
+        origin = _pelvis_height(state) if has_height else float(frame.anchor_pos_w[2]) - anchor_height
         anchor_error = origin + anchor_height - float(frame.anchor_pos_w[2])
         if not abs(anchor_error) <= self.limits.anchor_pos:
             return _lost(
                 step, f"anchor_pos: torso {anchor_error:+.2f} m off in height (limit {self.limits.anchor_pos})"
             )
-        return self._ee_body_pos(up_b, origin, state, frame, step)
+        periods = 1 if has_height else self.limits.ee_periods
+        return self._ee_body_pos(up_b, origin, state, frame, step, periods)
 
     def _anchor_ori(self, up_z: float, frame: ReferenceFrame, step: int) -> Fault | None:
         error = abs(up_z - single.rotate_inverse(frame.anchor_quat_w.tolist(), _UP)[2])
@@ -61,7 +67,7 @@ class TaskGuard:
         return _lost(step, f"anchor_ori: gravity {error:.2f} off in the torso (limit {self.limits.anchor_ori})")
 
     def _ee_body_pos(
-        self, up_b: single.Vector, origin: float, state: RobotState, frame: ReferenceFrame, step: int
+        self, up_b: single.Vector, origin: float, state: RobotState, frame: ReferenceFrame, step: int, periods: int
     ) -> Fault | None:
         errors = [
             (origin + _dot(up_b, body.relative(state.joint_pos)[0]) - float(frame.body_pos_w[index, 2]), name)
@@ -70,7 +76,7 @@ class TaskGuard:
         limit = self.limits.ee_body_pos
         lost = [(error, name) for error, name in errors if not abs(error) <= limit]
         self._ee_periods = self._ee_periods + 1 if lost else 0
-        if self._ee_periods < (1 if self._has_height else self.limits.ee_periods):
+        if self._ee_periods < periods:
             return None
         error, name = lost[0]
         return _lost(step, f"ee_body_pos: {name} {error:+.2f} m off in height (limit {limit})")

@@ -158,7 +158,7 @@ def test_an_observation_agrees_with_hand_computed_numbers(balancer, state):
     assert seen[58:64] == pytest.approx(by_hand, abs=2e-4)
 
 
-@pytest.mark.parametrize("state_estimation, expected", [(False, BaseState.NONE), (True, BaseState.GROUND_TRUTH)])
-def test_only_a_policy_with_state_estimation_is_shown_the_truth(balancer, state_estimation, expected):
+@pytest.mark.parametrize("state_estimation, expected", [(False, BaseState.NONE), (True, BaseState.ESTIMATE)])
+def test_only_a_policy_with_state_estimation_is_given_an_estimate(balancer, state_estimation, expected):
     contract = dataclasses.replace(balancer.contract, observations=tracker_terms(state_estimation=state_estimation))
     assert base_state_needed(contract) is expected

@@ -131,6 +131,6 @@ def supplied_fields(features: RobotFeatures) -> tuple[str, ...]:
 
 
 def base_state_needed(contract: Contract) -> BaseState:
-    """What a simulated robot must supply: the truth for a policy with state estimation, as nothing estimates it yet."""
+    """What a simulated robot must supply: the same estimate as the real one for a policy with state estimation."""
     needs = any(term.name in TERMS_NEEDING_STATE for term in contract.observations)
-    return BaseState.GROUND_TRUTH if needs else BaseState.NONE
+    return BaseState.ESTIMATE if needs else BaseState.NONE
