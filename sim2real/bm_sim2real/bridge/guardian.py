@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 
-from bm_core.errors import RobotError
+from bm_core.errors import BmError, RobotError
 from bm_sim2real.bridge.config import BridgeConfig
 from bm_sim2real.bridge.event_log import EventLog
 from bm_sim2real.bridge.realtime import make_realtime
@@ -125,3 +125,16 @@ class Guardian:
         self._log.close()
         self._link.close()
         self._memory.close()
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m bm_sim2real.bridge.guardian CONFIG`: the process that `bm run` starts. Errors are one line, exit 2."""
+    try:
+        return Guardian(BridgeConfig.from_json(arguments[0])).run()
+    except BmError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

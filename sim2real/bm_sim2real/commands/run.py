@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
+    from bm_core.motion import MotionClip
     from bm_sim2real.loop import ControlLoop
     from bm_sim2real.recorder import Recorder
     from bm_sim2real.robots.mujoco import MujocoRobot
@@ -16,17 +19,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """Let a simulated G1 down from the gantry, stand, play one motion and stand again. Exit 0, 1 after a fault.
+    """Let a G1 down from the gantry, stand, play one motion and stand again. Exit 0, 1 after a fault.
 
-    The same state machine, guard and loop as on the robot, in lockstep or in real time.
+    `--robot mujoco`: the same state machine, guard and loop as on the robot, in lockstep or in real time.
+    `--robot hardware`: a Unitree G1 through the bridge, which is started if none runs (`bm bridge`). With
+    `--network-interface lo` that is the simulated one of `bm sim-robot`.
     """
 
     policy: Path | None = None
     """Policy bundle (.onnx); default: the shipped g1_tracker.onnx."""
     motion: Path | None = None
     """Motion file to play; without one the robot only stands."""
-    robot: Literal["mujoco"] = "mujoco"
+    robot: Literal["mujoco", "hardware"] = "mujoco"
     """Which robot."""
+    network_interface: str | None = None
+    """Hardware: interface to the robot, such as eth0; lo is the simulated one."""
+    dry_run: bool = False
+    """Hardware: compute everything, send nothing."""
+    yes: bool = False
+    """Hardware on lo: ask nobody, go on after some seconds."""
+    log: Path | None = None
+    """Hardware: append the bridge's events with their writer ticks to this file (JSON lines)."""
     realtime: bool = False
     """Follow the wall clock instead of running as fast as possible; shows period and command age."""
     seconds: float = 5.0
@@ -45,27 +58,52 @@ class Run:
     def __call__(self) -> int:
         from bm_core.motion import load_clip
         from bm_sim2real.commands.progress import wide_console
-        from bm_sim2real.result_json import write_result
         from bm_sim2real.session import Session, SessionConfig
 
         console = wide_console()
         clip = None if self.motion is None else load_clip(self.motion)
-        robot, loop, recorder = self._build()
 
         def report(time: float, text: str) -> None:
             console.print(f"{time:7.2f} s  {text}")
 
+        if self.robot == "hardware":
+            return self._run_hardware(console, clip, report)
+        robot, loop, recorder = self._build()
         try:
             Session(robot, loop, SessionConfig(stand_s=self.seconds), report).run(clip)
         finally:
             if recorder is not None:
                 recorder.close(loop.notes())
             robot.close()
-        _print_notes(console, loop)
+        return self._finish(console, loop.notes())
+
+    def _run_hardware(self, console: Console, clip: MotionClip | None, report: Callable[[float, str], None]) -> int:
+        from bm_core.data import shipped
+        from bm_core.errors import ConfigError
+        from bm_sim2real.commands.run_hardware import HardwareRun
+
+        if self.network_interface is None:
+            raise ConfigError("--robot hardware needs --network-interface, such as eth0; lo is the simulated robot")
+        run = HardwareRun(
+            policy=self.policy or shipped("policies", "g1_tracker.onnx"),
+            interface=self.network_interface,
+            is_dry_run=self.dry_run,
+            assumes_yes=self.yes,
+            seconds=self.seconds,
+            record=self.record,
+            provider=self.provider,
+            log=self.log,
+        )
+        return self._finish(console, run(clip, report))
+
+    def _finish(self, console: Console, notes: dict[str, Any]) -> int:
+        from bm_sim2real.result_json import write_result
+
+        _print_notes(console, notes)
+        passed = notes["fault"] is None
         if self.json is not None:
-            notes = loop.notes()
-            write_result(self.json, command="run", rows=[], summary=notes, passed=loop.fault is None)
-        return 0 if loop.fault is None else 1
+            write_result(self.json, command="run", rows=[], summary=notes, passed=passed)
+        return 0 if passed else 1
 
     def _build(self) -> tuple[MujocoRobot, ControlLoop, Recorder | None]:
         """Everything that can refuse does so here, before the robot moves."""
@@ -99,14 +137,14 @@ class Run:
         return robot, ControlLoop(robot, machine, CommandGuard(), clock=clock, listener=recorder), recorder
 
 
-def _print_notes(console: Console, loop: ControlLoop) -> None:
-    for name, values in loop.timing_ms().items():
+def _print_notes(console: Console, notes: dict[str, Any]) -> None:
+    for name, values in notes["timing_ms"].items():
         if values:
             shown = "   ".join(f"{key} {value:.3f}" for key, value in values.items())
             console.print(f"{name.replace('_', ' '):<12} {shown} ms")
-    counters = loop.guard.counters
     console.print(
-        f"guard        {counters.effort.sum()} joint-ticks at the effort limit, "
-        f"{counters.hard_stop.sum()} at a hard stop, {counters.slew} ticks slowed; "
-        f"{counters.dropped} commands dropped, {counters.refused} refused; {counters.overruns} ticks late"
+        f"guard        {sum(notes['effort_clamps'].values())} joint-ticks at the effort limit, "
+        f"{sum(notes['hard_stop_clamps'].values())} at a hard stop, {notes['slewed_ticks']} ticks slowed; "
+        f"{notes['dropped_commands']} commands dropped, {notes['refused_commands']} refused; "
+        f"{notes['overruns']} ticks late"
     )

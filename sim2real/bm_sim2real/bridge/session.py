@@ -1,0 +1,97 @@
+"""One run on the robot behind a bridge: arm, hang, stand, let down, play, stand, damp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bm_core.g1 import CONTROL_DT
+from bm_core.motion import MotionClip
+from bm_sim2real.bridge.loop import BridgedLoop
+from bm_sim2real.bridge.operator import Operator
+from bm_sim2real.modes import Mode
+from bm_sim2real.session import Report, SessionConfig
+
+
+class BridgedSession:
+    """As Session, but the gantry is in somebody's hands. Ends early, damping, when a fault latches."""
+
+    def __init__(
+        self,
+        loop: BridgedLoop,
+        operator: Operator,
+        config: SessionConfig,
+        report: Report,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`is_stopped`: whether the run shall end now, damping."""
+        self._loop, self._operator, self._config, self._report = loop, operator, config, report
+        self._is_stopped = is_stopped
+        self._steps = 0
+        self._mode: Mode | None = None
+
+    def run(self, clip: MotionClip | None) -> None:
+        """The whole sequence; damps and disarms at the end, also after an exception.
+
+        RobotError if a fault of an earlier run is still there, or if arming is refused.
+        """
+        loop = self._loop
+        if loop.fault is not None:
+            self._report(0.0, f"reset after {loop.fault}")
+            loop.client.reset()
+        self._confirm("Robot on the gantry, nobody within reach, remote in hand (B = damping). Arm?")
+        if self._is_over:
+            return
+        loop.client.arm()
+        try:
+            self._up()
+            self._play(clip)
+        finally:
+            if loop.fault is not None:
+                self._report(self.time, f"fault: {loop.fault}")
+            loop.damp(self._config.exit_damping_s)
+            self._report(self.time, "damped, end")
+
+    @property
+    def time(self) -> float:
+        """s since the start."""
+        return self._steps * CONTROL_DT
+
+    @property
+    def _is_over(self) -> bool:
+        return self._loop.fault is not None or self._is_stopped()
+
+    def _up(self) -> None:
+        machine, client = self._loop.machine, self._loop.client
+        machine.hang(client.read())
+        self._while(lambda: not machine.is_hang_done)
+        if self._is_over:
+            return
+        machine.stand(client.read())
+        self._confirm("It balances. Let it down until the rope is slack.")
+        self._wait(self._config.settle_s)
+
+    def _play(self, clip: MotionClip | None) -> None:
+        if clip is None:
+            self._wait(self._config.stand_s)
+        elif not self._is_over:
+            machine = self._loop.machine
+            machine.play(clip, self._loop.client.read())
+            self._report(self.time, f"playing {clip.name}, {clip.duration:.1f} s")
+            self._while(lambda: machine.mode is Mode.RUNNING)
+            self._wait(self._config.settle_s)
+
+    def _confirm(self, text: str) -> None:
+        self._operator.ask(text)
+        self._while(lambda: not self._operator.has_answered())
+
+    def _wait(self, seconds: float) -> None:
+        end = self._steps + round(seconds / CONTROL_DT)
+        self._while(lambda: self._steps < end)
+
+    def _while(self, condition: Callable[[], bool]) -> None:
+        while condition() and not self._is_over:
+            self._loop.step()
+            self._steps += 1
+            if self._loop.mode is not self._mode:
+                self._mode = self._loop.mode
+                self._report(self.time, self._mode.value)
