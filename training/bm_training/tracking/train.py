@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from bm_training.run_control import report, repository_commit, stopped_by_signals
 
 if TYPE_CHECKING:
     from bm_training.tracking.distributed import Ranks
     from bm_training.tracking.env_cfg import TaskConfig
     from bm_training.tracking.motion_set import MotionSet
     from bm_training.tracking.runner import Runner
-
-_LOG = logging.getLogger(__name__)
-_REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,11 +160,11 @@ class TrainTracking:
         with launch_simulation(env_cfg, None):
             env = ManagerBasedRLEnv(env_cfg)
             try:
-                runner = Runner(env, ppo, config, ranks, _report, self._provenance(motions))
+                runner = Runner(env, ppo, config, ranks, report, self._provenance(motions))
                 self._load(runner, ranks)
                 if ranks.is_first:
                     self._write_contract(task, motions, runner)
-                with _stopped_by_signals(runner.stop):
+                with stopped_by_signals(runner.stop):
                     values = runner.learn()
                 if ranks.is_first:
                     self._write_contract(task, motions, runner)
@@ -188,16 +183,16 @@ class TrainTracking:
         if self.resume is not None:
             path = find_checkpoint(self.resume)
             runner.resume(load_checkpoint(path, ranks.device))
-            _report(f"resumed {path} at iteration {runner.iteration}")
+            report(f"resumed {path} at iteration {runner.iteration}")
         elif self.init_from is not None:
             path = find_checkpoint(self.init_from)
             new = runner.warm_start(load_checkpoint(path, ranks.device))
-            _report(f"networks of {path}; new observation blocks: {new}")
+            report(f"networks of {path}; new observation blocks: {new}")
 
     def _provenance(self, motions: MotionSet) -> dict[str, Any]:
         options = {name: str(value) for name, value in dataclasses.asdict(self).items()}
         return {
-            "commit": _commit(),
+            "commit": repository_commit(),
             "motion_set": motions.name,
             "motion_set_sha256": motions.sha256,
             "options": options,
@@ -208,7 +203,7 @@ class TrainTracking:
         from bm_core.contract import Training, g1_contract
 
         training = Training(
-            commit=_commit(),
+            commit=repository_commit(),
             motion_set=motions.name,
             motion_set_sha256=motions.sha256,
             steps=runner.steps,
@@ -227,37 +222,6 @@ class TrainTracking:
         write_result(path, command="train tracking", rows=[values], summary=summary, passed=True)
 
 
-@contextmanager
-def _stopped_by_signals(stop: Callable[[], None]):
-    """SIGTERM and the first Ctrl-C save and end; the second Ctrl-C interrupts at once."""
-
-    def handle(number: int, _frame: Any) -> None:
-        stop()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        _report(f"{signal.Signals(number).name}: saving after this iteration")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _commit() -> str:
-    """Of this repository; empty text outside a checkout."""
-    try:
-        command = ["git", "-C", str(_REPOSITORY), "rev-parse", "HEAD"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
-def _report(line: str) -> None:
-    """Progress goes to stderr: stdout belongs to results."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def main() -> int:
     """Without an installation: PYTHONPATH=sim2real:training:export python -m bm_training.tracking.train."""
     import tyro
@@ -268,7 +232,7 @@ def main() -> int:
     try:
         return tyro.cli(TrainTracking, prog="bm train tracking")()
     except BmError as error:
-        _report(f"error: {error}")
+        report(f"error: {error}")
         return 2
 
 
