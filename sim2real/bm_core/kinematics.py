@@ -17,7 +17,7 @@ from bm_core.errors import RobotError
 from bm_core.g1 import mjcf_path
 from bm_core.rotations import quat_from_axis_angle, quat_multiply, quat_normalize, quat_rotate
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 _IDENTITY = (1.0, 0.0, 0.0, 0.0)
 
@@ -28,10 +28,15 @@ class Link:
 
     name: str
     parent: int
+    """Index among the links; -1 for the root."""
     pos: Array
+    """(3,) m, origin in the parent's frame."""
     quat: Array
+    """(4,) wxyz, in the parent's frame at joint angle 0."""
     joint: int
+    """Index of the hinge; -1 for the root."""
     axis: Array
+    """(3,) unit, in the link's own frame."""
 
 
 class KinematicTree:
@@ -103,7 +108,7 @@ class KinematicTree:
     def body_pose(self, name: str, root_pos: Array, root_quat: Array, joint_pos: Array) -> tuple[Array, Array]:
         """Pose of one link, walking only its own chain. Shapes as in `forward`; KeyError for an unknown name."""
         pos, quat = root_pos, root_quat
-        for link in self._chain(name):
+        for link in self.chain(name):
             pos = pos + quat_rotate(quat, link.pos)
             turn = quat_multiply(link.quat, quat_from_axis_angle(link.axis, joint_pos[..., link.joint]))
             quat = quat_multiply(quat, turn)
@@ -128,7 +133,7 @@ class KinematicTree:
             ang[..., index, :] = ang[..., link.parent, :] + axis_w * joint_vel[..., link.joint, None]
         return lin, ang
 
-    def _chain(self, name: str) -> list[Link]:
+    def chain(self, name: str) -> list[Link]:
         chain = []
         index = self._body_index[name]
         while index > 0:

@@ -47,7 +47,7 @@ class BodyFromPelvis:
     """Pose of one link from the pelvis and the joints, on Python floats: some 10 us instead of 130 for the torso."""
 
     def __init__(self, body: str, tree: KinematicTree | None = None) -> None:
-        chain = (tree or g1_kinematics())._chain(body)
+        chain = (tree or g1_kinematics()).chain(body)
         self._links = [(link.pos.tolist(), link.quat.tolist(), link.axis.tolist(), link.joint) for link in chain]
 
     def relative(self, joint_pos: NDArray[np.float64]) -> tuple[single.Vector, single.Quat]:

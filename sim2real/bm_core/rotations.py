@@ -1,4 +1,4 @@
-"""Rotations. Quaternions are wxyz, unit, any batch shape (..., 4); angles in rad. Torch twins are tested against these."""
+"""Rotations. Quaternions are wxyz, unit, of any batch shape (..., 4); angles in rad. bm_training has torch twins."""
 
 from __future__ import annotations
 
@@ -138,18 +138,18 @@ def matrix_from_quat(quat: Array) -> Array:
 
 def quat_from_matrix(matrix: Array) -> Array:
     """(..., 3, 3) -> (..., 4), w >= 0. Takes the best conditioned of the four branches (Shepperd)."""
-    m = matrix
-    trace = m[..., 0, 0] + m[..., 1, 1] + m[..., 2, 2]
+    (m00, m01, m02), (m10, m11, m12), (m20, m21, m22) = (
+        tuple(matrix[..., row, column] for column in range(3)) for row in range(3)
+    )
+    trace = m00 + m11 + m22
     # Row b of `candidates` is 4 q_b q: exact for every branch, well conditioned where q_b is largest.
-    candidates = np.stack(
-        [
-            np.stack([1 + trace, m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], -1),
-            np.stack([m[..., 2, 1] - m[..., 1, 2], 1 + 2 * m[..., 0, 0] - trace, m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0]], -1),
-            np.stack([m[..., 0, 2] - m[..., 2, 0], m[..., 0, 1] + m[..., 1, 0], 1 + 2 * m[..., 1, 1] - trace, m[..., 1, 2] + m[..., 2, 1]], -1),
-            np.stack([m[..., 1, 0] - m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1], 1 + 2 * m[..., 2, 2] - trace], -1),
-        ],
-        axis=-2,
-    )  # fmt: skip
+    rows = (
+        (1 + trace, m21 - m12, m02 - m20, m10 - m01),
+        (m21 - m12, 1 + 2 * m00 - trace, m01 + m10, m02 + m20),
+        (m02 - m20, m01 + m10, 1 + 2 * m11 - trace, m12 + m21),
+        (m10 - m01, m02 + m20, m12 + m21, 1 + 2 * m22 - trace),
+    )
+    candidates = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
     best = np.argmax(np.einsum("...ii->...i", candidates), axis=-1)
     quat = quat_normalize(np.take_along_axis(candidates, best[..., None, None], axis=-2)[..., 0, :])
     return np.where(quat[..., :1] < 0.0, -quat, quat)

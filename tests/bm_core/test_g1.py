@@ -6,6 +6,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import pytest
+
 from bm_core.g1 import END_EFFECTORS, G1, TARGET_BODIES, mjcf_path
 
 # joint, armature kg m^2, effort N m, velocity rad/s, kp, kd, action scale: reference table 1.5 of the fact sheet,

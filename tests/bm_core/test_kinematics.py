@@ -3,6 +3,7 @@
 import mujoco
 import numpy as np
 import pytest
+
 from bm_core.errors import RobotError
 from bm_core.g1 import G1, mjcf_path
 from bm_core.kinematics import KinematicTree, g1_kinematics

@@ -55,7 +55,7 @@ class Legs:
 
     def __init__(self, tree: KinematicTree | None = None) -> None:
         tree = tree or g1_kinematics()
-        chains = [tree._chain(foot) for foot in FEET]
+        chains = [tree.chain(foot) for foot in FEET]
         self.joints = np.array([[link.joint for link in chain] for chain in chains])
         """(2, 6) indices into joint arrays."""
         axis = np.array([[link.axis for link in chain] for chain in chains]).transpose(1, 0, 2)

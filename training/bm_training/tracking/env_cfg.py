@@ -227,7 +227,7 @@ def _critic_group(task: TaskConfig) -> ObservationGroupCfg:
 
 
 def _rewards() -> dict[str, RewardTermCfg]:
-    """Sigmas and weights: beyondmimic 1.6, and body_pos_fine. Isaac Lab multiplies by the control period: at most 0.12 a step."""
+    """Sigmas and weights: beyondmimic 1.6, and body_pos_fine. Isaac Lab multiplies by the period: max. 0.12 a step."""
     return {
         "anchor_pos": RewardTermCfg(func=rewards.anchor_pos, weight=0.5, params={"sigma": 0.3}),
         "anchor_ori": RewardTermCfg(func=rewards.anchor_ori, weight=0.5, params={"sigma": 0.4}),

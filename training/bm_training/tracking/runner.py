@@ -222,6 +222,7 @@ class Runner:
 
     def warm_start(self, state: dict[str, Any]) -> dict[str, list[str]]:
         """Begin a new run with the networks of another; returns the new observation blocks of each group."""
+        self.steps = state["steps"]  # what formed these networks is part of their provenance
         old, new = old_layouts(state), self.layouts
         models = (("policy", self.alg.actor, "actor"), ("critic", self.alg.critic, "critic"))
         return {
