@@ -225,9 +225,11 @@ class MujocoRobot:
         if state.time <= estimator.estimate.time:
             return estimator.estimate
         # A push changes the velocity between two steps, which no simulated sensor shows; a real accelerometer feels it.
-        jolt_b = quat_rotate_inverse(state.pelvis_quat_w, self._jolt_w) / TICK_DT
-        self._jolt_w = np.zeros(3)
-        return estimator.update(dataclasses.replace(state, pelvis_acc_b=state.pelvis_acc_b + jolt_b))
+        if self._jolt_w.any():
+            jolt_b = quat_rotate_inverse(state.pelvis_quat_w, self._jolt_w) / TICK_DT
+            state = dataclasses.replace(state, pelvis_acc_b=state.pelvis_acc_b + jolt_b)
+            self._jolt_w = np.zeros(3)
+        return estimator.update(state)
 
     def _sense(self) -> RobotState:
         has_base = self.config.base_state is BaseState.GROUND_TRUTH
