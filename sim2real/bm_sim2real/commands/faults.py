@@ -1,0 +1,86 @@
+"""`bm faults`: the guard, made to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bm_sim2real.fault_injection.suite import FaultResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faults:
+    """Put every fault into a running robot and see what the guard does; exit 0 if all is as it must be, else 1.
+
+    In lockstep, reactions in writer ticks of 2 ms: in one process, and over Unitree's DDS topics on loopback through
+    the bridge's own core. Faults of whole processes (kill -9, SIGSTOP) are in the test suite.
+    """
+
+    transport: Literal["both", "in-process", "dds"] = "both"
+    """Where to."""
+    only: str = ""
+    """Only faults whose name contains this."""
+    seed: int = 0
+    """Of packet loss."""
+    json: Path | None = None
+    """Also write rows and summary as one JSON document."""
+
+    def __call__(self) -> int:
+        import os
+
+        from bm_core.errors import ConfigError
+        from bm_sim2real.commands.progress import tracked, wide_console
+        from bm_sim2real.fault_injection.scenarios import SCENARIOS
+        from bm_sim2real.fault_injection.suite import TRANSPORTS, fault_row, run_scenario, summarize_faults
+        from bm_sim2real.result_json import write_result
+        from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
+
+        os.environ[TAG_VARIABLE] = f"faults-{os.getpid()}"  # a robot or bridge that runs on lo is none of ours
+        transports = list(TRANSPORTS) if self.transport == "both" else [self.transport]
+        todo = [
+            (scenario, transport)
+            for scenario in SCENARIOS
+            for transport in transports
+            if self.only in scenario.name and scenario.only in (None, transport)
+        ]
+        if not todo:
+            raise ConfigError(f"--only {self.only!r}: no such fault; known: {', '.join(s.name for s in SCENARIOS)}")
+        results = []
+        with tracked("faults", len(todo)) as advance:
+            for scenario, transport in todo:
+                results.append(run_scenario(scenario, transport, self.seed))
+                advance(results[-1])
+        summary = summarize_faults(results)
+        passed = summary["passed"] == len(results)
+        if self.json is not None:
+            rows = [fault_row(result) for result in results]
+            write_result(self.json, command="faults", rows=rows, summary=summary, passed=passed)
+        console = wide_console()
+        console.print(_table(results))
+        console.print(
+            f"{summary['passed']} of {len(results)} as they must be; reaction median "
+            f"{summary['median_reaction_ticks']:g}, worst {summary['worst_reaction_ticks']} writer ticks "
+            f"({summary['worst_reaction_ms']} ms)"
+        )
+        return 0 if passed else 1
+
+
+def _table(results: Sequence[FaultResult]) -> Table:
+    from rich.table import Table
+
+    table = Table("fault", "transport", "answer", box=None, header_style="bold", pad_edge=False)
+    for name in ("ticks", "allowed", "joint speed / limit"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for result in results:
+        ticks = "" if result.reaction_ticks is None else str(result.reaction_ticks)
+        allowed = str(result.allowed_ticks) if result.expected else ""
+        verdict = "" if result.passed else f"FAILED, expected {result.expected or 'none'}"
+        cells = (result.found or "survived", ticks, allowed, f"{result.joint_speed:.2f}", verdict)
+        table.add_row(result.name, result.transport, *cells)
+    return table
