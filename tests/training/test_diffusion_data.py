@@ -117,6 +117,7 @@ def test_collection_is_continued_and_unfinished_files_are_dropped(tmp_path):
     assert again.num_shards == 1 and not (tmp_path / "shard_00001.h5").exists()
     again.write_shard(rollouts(3, seed=1), seed=11)
     assert load_rollouts(tmp_path)[0].episodes == 7
+    assert writer(tmp_path, provenance={"teacher": "none", "commit": "a later one"}).num_shards == 2
     with pytest.raises(ConfigError, match="other provenance"):
         writer(tmp_path, provenance={"teacher": "another"})
 

@@ -121,7 +121,7 @@ class RolloutWriter:
             return
         self.manifest = read_manifest(folder)
         for name in ("steps", "action_width", "sources", "provenance"):
-            if getattr(self.manifest, name) != getattr(fresh, name):
+            if _comparable(getattr(self.manifest, name)) != _comparable(getattr(fresh, name)):
                 raise ConfigError(f"{folder}: was begun with other {name}; continue it alike, or choose another folder")
         known = {shard.file for shard in self.manifest.shards}
         # Written but not yet in the manifest when the collection was cut off: its episodes will be made again.
@@ -201,6 +201,11 @@ def _check(rollouts: Rollouts, manifest: Manifest) -> None:
         finite = np.isfinite(values.astype(LAYOUT[name][1])).all(axis=(1, 2))
         if not finite.all():
             raise ConfigError(f"rollouts.{name}: episode {int(np.argmin(finite))} holds numbers that are not finite")
+
+
+def _comparable(value: Any) -> Any:
+    """A later commit may continue a collection; anything else of its provenance must be the same."""
+    return {key: text for key, text in value.items() if key != "commit"} if isinstance(value, dict) else value
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,205 @@
+"""`bm collect`: rollouts of a tracker for the diffusion model. Also `python -m bm_training.diffusion.collect`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bm_training.run_control import report, repository_commit, stopped_by_signals
+
+if TYPE_CHECKING:
+    from bm_training.diffusion.collector import Collector
+    from bm_training.diffusion.rollout_file import Rollouts, RolloutWriter
+    from bm_training.diffusion.teacher import TeacherCheckpoint
+    from bm_training.tracking.motion_set import MotionSet
+
+_REPORT_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collect:
+    """Collect rollouts of a tracker in Isaac Lab. Exit 0 collected (also when stopped by a signal), 2 could not run."""
+
+    out: Path
+    """Folder of the collection; one that was begun alike is continued."""
+    teacher: Path
+    """Run or checkpoint of `bm train tracking`."""
+    motion_set: str | None = None
+    """Name of a shipped motion set, or a .yaml file."""
+    motions: str | None = None
+    """Instead of a set: clips and folders, separated by commas."""
+    motion_root: Path | None = None
+    """Replaces ${MOTIONS} in a motion set (else the variable BM_MOTIONS does); --motions may be relative to it."""
+    episodes: int = 20_000
+    """In all, those collected before included; 20 000 of 2.5 s are 14 h."""
+    steps: int = 125
+    """Frames of an episode, 20 ms each."""
+    survive: int = 250
+    """Frames that a rollout must last from an episode's first one for it to be kept."""
+    noise: float = 1.0
+    """Factor on the action noise; 0 for none."""
+    backend: Literal["newton", "ovphysx", "physx"] = "newton"
+    """Physics: newton is faster on a GPU, ovphysx on a CPU; physx runs inside Isaac Sim."""
+    device: str | None = None
+    """cuda:0, cpu, ...; default: a GPU where there is one."""
+    num_envs: int = 4096
+    """Robots"""
+    max_delay_ms: float = 20.0
+    """Commands reach the motors 0..this late, drawn per rollout."""
+    shard_episodes: int = 2048
+    """At least so many go into a file."""
+    max_minutes: float | None = None
+    """Stop after this time and write what there is."""
+    seed: int = 0
+    json: Path | None = None
+    """Also write a summary as one JSON document."""
+
+    def __call__(self) -> int:
+        from bm_core.errors import ConfigError
+
+        if (self.motion_set is None) == (self.motions is None):
+            raise ConfigError("give either --motion-set or --motions")
+        import torch
+        from isaaclab.app import launch_simulation
+        from isaaclab.envs import ManagerBasedRLEnv
+
+        from bm_training.diffusion.action_noise import ActionNoiseConfig
+        from bm_training.diffusion.collector import Collector, collection_env_cfg
+        from bm_training.diffusion.teacher import read_teacher
+        from bm_training.diffusion.window_keeper import KeeperConfig
+
+        device = self.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        teacher, motions = read_teacher(self.teacher, device), self._motions()
+        writer = self._writer(teacher, motions)
+        # A continued collection must not see the same noise again.
+        seed = self.seed + 7919 * writer.num_shards
+        ladder = tuple(self.noise * rung for rung in ActionNoiseConfig.ladder)
+        env_cfg = collection_env_cfg(self._task(teacher, motions, device, seed))
+        with launch_simulation(env_cfg, None):
+            env = ManagerBasedRLEnv(env_cfg)
+            try:
+                keeper = KeeperConfig(steps=self.steps, survive=self.survive)
+                collector = Collector(env, teacher, ActionNoiseConfig(ladder=ladder), keeper, seed)
+                rate = self._collect(collector, writer, seed)
+            finally:
+                env.close()
+        if self.json is not None:
+            self._write_summary(self.json, writer, collector, rate)
+        return 0
+
+    # -- parts
+
+    def _motions(self) -> MotionSet:
+        from bm_training.tracking.motion_set import motion_set_of_paths, read_motion_set
+
+        if self.motion_set is not None:
+            return read_motion_set(self.motion_set, self.motion_root)
+        return motion_set_of_paths(str(self.motions).split(","), self.motion_root)
+
+    def _task(self, teacher: TeacherCheckpoint, motions: MotionSet, device: str, seed: int) -> Any:
+        from bm_training.sampling import AdaptiveSamplerConfig, SamplingMode
+        from bm_training.tracking.env_cfg import PHYSICS_DT, Backend, TaskConfig
+
+        return TaskConfig(
+            load_motions=motions.on_device,
+            num_envs=self.num_envs,
+            backend=Backend(self.backend),
+            device=device,
+            seed=seed,
+            state_estimation=teacher.state_estimation,
+            reference_window=teacher.reference_window,
+            max_delay_steps=round(self.max_delay_ms / (1000.0 * PHYSICS_DT)),
+            sampler=AdaptiveSamplerConfig(mode=SamplingMode.UNIFORM),
+        )
+
+    def _writer(self, teacher: TeacherCheckpoint, motions: MotionSet) -> RolloutWriter:
+        from bm_training.diffusion.rollout_file import RolloutWriter
+
+        provenance = {
+            "teacher": teacher.name,
+            "teacher_steps": str(teacher.state.get("steps", "")),
+            "motion_set": motions.name,
+            "motion_set_sha256": motions.sha256,
+            "noise": str(self.noise),
+            "survive": str(self.survive),
+            "max_delay_ms": str(self.max_delay_ms),
+            "seed": str(self.seed),
+            "commit": repository_commit(),
+        }
+        names = [clip.name for clip in motions.clips]
+        return RolloutWriter(self.out, steps=self.steps, sources=names, provenance=provenance)
+
+    def _collect(self, collector: Collector, writer: RolloutWriter, seed: int) -> float:
+        """Until there are enough episodes, the time is over or a signal comes; returns control steps per second."""
+        from bm_training.diffusion.collector import joined
+
+        stopped: list[bool] = []
+        waiting: list[Rollouts] = []
+        started = last = time.monotonic()
+        begun = writer.manifest.episodes
+        with stopped_by_signals(lambda: stopped.append(True)):
+            while not stopped:
+                count = writer.manifest.episodes + sum(part.episodes for part in waiting)
+                now = time.monotonic()
+                late = self.max_minutes is not None and now - started > 60.0 * self.max_minutes
+                if count >= self.episodes or late:
+                    break
+                if now - last > _REPORT_S:
+                    self._progress(count, begun, collector, now - started)
+                    last = now
+                kept = collector.step()
+                if kept is not None:
+                    waiting.append(kept)
+                if sum(part.episodes for part in waiting) >= self.shard_episodes:
+                    writer.write_shard(joined(waiting), seed)
+                    waiting = []
+        if waiting:
+            writer.write_shard(joined(waiting), seed)
+        elapsed = time.monotonic() - started
+        self._progress(writer.manifest.episodes, begun, collector, elapsed)
+        return collector.frames / elapsed
+
+    def _progress(self, count: int, begun: int, collector: Collector, elapsed: float) -> None:
+        new = count - begun
+        left = max(self.episodes - count, 0)
+        eta = timedelta(seconds=round(elapsed * left / new)) if new > 0 else "unknown"
+        report(
+            f"{count}/{self.episodes} episodes  {collector.frames / elapsed:,.0f} steps/s  "
+            f"{collector.ends} rollouts ended  ETA {eta}"
+        )
+
+    def _write_summary(self, path: Path, writer: RolloutWriter, collector: Collector, rate: float) -> None:
+        from bm_sim2real.result_json import write_result
+
+        summary = {
+            "steps": collector.frames,
+            "steps_per_second": rate,
+            "iterations": collector.frames // self.num_envs,
+            "episodes": writer.manifest.episodes,
+            "hours": writer.manifest.hours,
+            "rollouts_ended": collector.ends,
+        }
+        write_result(path, command="collect", rows=[], summary=summary, passed=True)
+
+
+def main() -> int:
+    """Without an installation: PYTHONPATH=sim2real:training:export python -m bm_training.diffusion.collect."""
+    import tyro
+
+    from bm_core.errors import BmError
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        return tyro.cli(Collect, prog="bm collect")()
+    except BmError as error:
+        report(f"error: {error}")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

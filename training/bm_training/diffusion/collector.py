@@ -1,0 +1,95 @@
+"""Rolls a teacher out with noise on its actions and keeps what was survived. Isaac Lab side of `bm collect`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bm_core.g1 import G1
+from bm_training.diffusion.action_noise import ActionNoise, ActionNoiseConfig
+from bm_training.diffusion.rollout_file import Rollouts
+from bm_training.diffusion.window_keeper import KeeperConfig, WindowKeeper
+from bm_training.tracking.actions import DelayedJointPosition, joint_action
+from bm_training.tracking.command import motion_command
+from bm_training.tracking.env_cfg import TaskConfig, TrackingEnvCfg, tracking_env_cfg
+from bm_training.tracking.vec_env import TrackingVecEnv
+
+if TYPE_CHECKING:
+    from isaaclab.envs import ManagerBasedRLEnv
+
+    from bm_training.diffusion.teacher import TeacherCheckpoint
+
+
+class NoisyJointPosition(DelayedJointPosition):
+    """Adds noise to the target, not to the action: the teacher goes on seeing its own clean last action."""
+
+    noise: Tensor | None = None
+    """(E, 29) network units, of the next control step."""
+
+    def process_actions(self, actions: Tensor) -> None:
+        """As its parent's, with the noise on the target."""
+        super().process_actions(actions)
+        if self.noise is not None:
+            self._target = self._target + self._scale * self.noise
+
+
+def collection_env_cfg(task: TaskConfig) -> TrackingEnvCfg:
+    """The tracking task, pushes, delay and randomisation included; observations are clean, actions are noisy."""
+    cfg = tracking_env_cfg(task)
+    cfg.actions.joint_pos.class_type = NoisyJointPosition
+    cfg.observations["policy"].enable_corruption = False
+    return cfg
+
+
+class Collector:
+    """E robots that follow clips."""
+
+    def __init__(
+        self,
+        env: ManagerBasedRLEnv,
+        teacher: TeacherCheckpoint,
+        noise: ActionNoiseConfig,
+        keeper: KeeperConfig,
+        seed: int,
+    ) -> None:
+        device = str(env.device)
+        self._env = TrackingVecEnv(env)
+        self._actor = teacher.actor(self._env, device)
+        self._motion, self._action = motion_command(env), joint_action(env)
+        assert isinstance(self._action, NoisyJointPosition)
+        generator = torch.Generator(device=device).manual_seed(seed)
+        self._noise = ActionNoise(noise, env.num_envs, generator)
+        self._keeper = WindowKeeper(keeper, env.num_envs, len(G1.joint_names), device)
+        self.frames = 0
+        """Control steps of single robots so far."""
+        self.ends = 0
+        """Rollouts that ended, for whatever reason."""
+
+    @torch.inference_mode()
+    def step(self) -> Rollouts | None:
+        """One control step of all robots; the episodes that are now kept, if any."""
+        label = self._actor(self._env.get_observations()).clone()
+        noise = self._noise.step()
+        robot = self._motion.robot
+        root = robot.root
+        pose = [robot.body_pos[:, root], robot.body_quat[:, root]]
+        twist = [robot.body_lin_vel[:, root], robot.body_ang_vel[:, root]]
+        state = torch.cat([*pose, *twist], dim=-1), robot.joint_pos.clone(), robot.joint_vel.clone()
+        self._keeper.add(*state, label, label + noise, self._motion.motion_id)
+        self._action.noise = noise  # type: ignore[attr-defined]
+        _, _, dones, _ = self._env.step(label)
+        ended = dones.bool()
+        self._noise.reset(ended)
+        self.frames += len(ended)
+        self.ends += int(ended.sum())
+        return self._keeper.advance(ended)
+
+
+def joined(parts: list[Rollouts]) -> Rollouts:
+    """Several lots as one."""
+    names: list[str] = list(vars(parts[0]))
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Rollouts(**arrays)
