@@ -5,13 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
 from bm_sim2real.commands.progress import cores
-from bm_sim2real.video_clip import ClipVideo, VideoJob, film
+from bm_sim2real.rendering import mesh_model_path
+from bm_sim2real.video_clip import FRAME_STEPS, ClipVideo, VideoJob, drawing_s, film
 
 NICE = 5
 """The drawing gives way to what is being timed."""
@@ -99,7 +101,7 @@ def _pool() -> ProcessPoolExecutor:
 
 def _submitted(pool: ProcessPoolExecutor, job: VideoJob) -> Future[ClipVideo]:
     try:
-        return pool.submit(film, job)
+        return pool.submit(_film, job)
     except BrokenProcessPool as error:
         failed: Future[ClipVideo] = Future()
         failed.set_exception(error)
@@ -113,6 +115,16 @@ def _give_way() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     if hasattr(os, "nice"):
         os.nice(NICE)
+
+
+def _film(job: VideoJob) -> ClipVideo:
+    """In the drawing process: with mjlab's meshes if this machine draws them fast enough, else with our primitives.
+
+    Without a GPU a picture of the meshes (0.4 million faces, twice) takes 270 ms instead of 43 [measured].
+    """
+    if mesh_model_path() is not None and drawing_s(job) / FRAME_STEPS[0] > job.draw_s:
+        sys.modules["mjlab"] = None  # type: ignore[assignment]  # Python's way to say that a package is not there
+    return film(job)
 
 
 def _reason(error: BaseException) -> str:
