@@ -146,6 +146,7 @@ class BaseEstimator:
             sole_speed=speed[carrying],
             contact=float(contact[carrying]),
             acc=state.pelvis_acc_b.tolist(),
+            gyro=state.pelvis_gyro_b.tolist(),
             bias=math.sqrt(float(bias @ bias)),
             pos=pos,
             vel=vel,

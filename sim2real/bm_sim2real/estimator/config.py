@@ -50,7 +50,7 @@ class HealthConfig:
     max_flight_s: float = 1.0
     """s without any foot on the floor: longer than any jump, so the robot is carried and taken to be at rest."""
     frozen_s: float = 0.1
-    """s of bit-equal accelerometer readings; a living sensor has noise."""
+    """s of bit-equal readings of accelerometer or gyro; a living sensor has noise."""
     max_velocity_sigma: float = 0.5
     """m/s, standard deviation of the velocity by the filter's own account."""
     recovery_s: float = 1.0
@@ -80,7 +80,7 @@ class EstimatorConfig:
     kinematics: float = 0.003
     """m, foot relative to the pelvis by encoders, each reading."""
     floor_height: float = 0.01
-    """m, height of a standing sole, each reading; divided by the contact probability."""
+    """m, height of a standing sole, each reading; divided by the square of the contact probability."""
     contact: ContactConfig = field(default_factory=ContactConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
 

@@ -31,6 +31,7 @@ class HealthMonitor:
         """s since a foot stood."""
         self._frozen_s = 0.0
         self._last_acc: list[float] = []
+        self._last_gyro: list[float] = []
         self._quiet_s = math.inf
 
     @property
@@ -45,13 +46,14 @@ class HealthMonitor:
         sole_speed: float,
         contact: float,
         acc: list[float],
+        gyro: list[float],
         bias: float,
         pos: Array,
         vel: Array,
         vel_var: float,
     ) -> None:
         """One tick: NIS per measurement, speed of the sole that carries most (m/s) and its contact probability, the
-        accelerometer and its bias (m/s^2), pelvis position and velocity in the world, the velocity's largest variance.
+        accelerometer (m/s^2), the gyro (rad/s), the accelerometer's bias, pelvis position and velocity in the world, the velocity's largest variance.
         """
         self.nis += self._gain * (nis - self.nis)
         if contact > 0.5:
@@ -59,8 +61,9 @@ class HealthMonitor:
         else:
             self.flight_s += self._dt
         self.sliding += self._gain * (sole_speed * contact - self.sliding)
-        self._frozen_s = self._frozen_s + self._dt if acc == self._last_acc else 0.0
-        self._last_acc = acc
+        is_frozen = acc == self._last_acc or gyro == self._last_gyro
+        self._frozen_s = self._frozen_s + self._dt if is_frozen else 0.0
+        self._last_acc, self._last_gyro = acc, gyro
         complaint = self._complaint(bias, float(pos[2]), math.sqrt(float(vel @ vel)), vel_var)
         if complaint:
             self.complain(complaint)
@@ -83,7 +86,7 @@ class HealthMonitor:
         if not bias <= limit.bias_limit:
             return f"bias: accelerometer off by {bias:.1f} m/s^2 (limit {limit.bias_limit})"
         if self._frozen_s > limit.frozen_s:
-            return f"frozen: the accelerometer has said the same for {self._frozen_s:.2f} s"
+            return f"frozen: accelerometer or gyro has said the same for {self._frozen_s:.2f} s"
         if not self.flight_s <= limit.max_flight_s:
             return f"flight: no foot on the floor for {self.flight_s:.1f} s (limit {limit.max_flight_s})"
         if not vel_var <= limit.max_velocity_sigma**2:
