@@ -84,6 +84,16 @@ def test_resume_continues_from_averaged_weights(run_dir, data, tmp_path):
         TrainDiffusion(data=data, run_dir=tmp_path, max_steps=202, resume=run_dir, state="joint_rot", **SHORT)()
 
 
+def test_bf16_trains_alike_and_validates_in_full_precision(data, tmp_path):
+    TrainDiffusion(data=data, run_dir=tmp_path / "half", max_steps=2, bf16=True, **SHORT)()
+    TrainDiffusion(data=data, run_dir=tmp_path / "full", max_steps=2, **SHORT)()
+    half, full = log_of(tmp_path / "half")[0], log_of(tmp_path / "full")[0]
+    assert half["train/loss"] == pytest.approx(full["train/loss"], rel=2e-2)
+    assert half["train/loss"] != full["train/loss"]
+    # Of the untrained network, which is the same in both.
+    assert half["val/loss"] == full["val/loss"]
+
+
 def test_sigterm_saves(data, tmp_path):
     path = os.pathsep.join(str(ROOT / part) for part in ("sim2real", "training", "export"))
     command = [sys.executable, "-m", "bm_training.diffusion.train", "--data", str(data), "--run-dir", str(tmp_path)]

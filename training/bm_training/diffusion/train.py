@@ -118,7 +118,9 @@ class TrainDiffusion:
             spec = DiffusionSpec.from_json(state["spec"], "resume")
         torch.manual_seed(self.seed)
         model = TokenTransformer(MODELS[self.model], spec).to(ranks.device)
-        report(f"{len(training)} windows, {len(validation)} to validate; {model.num_parameters / 1e6:.1f} M parameters")
+        if ranks.is_first:
+            size = f"{model.num_parameters / 1e6:.1f} M parameters"
+            report(f"{len(training)} windows, {len(validation)} to validate; {size}")
         deadline = None if self.max_minutes is None else started + 60.0 * self.max_minutes
         trainer = Trainer(
             model,

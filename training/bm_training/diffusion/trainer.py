@@ -146,9 +146,7 @@ class Trainer:
         if self._mirrors is not None:
             coin = torch.rand(self.config.batch, generator=self._generator, device=self._training.device) < 0.5
             windows = windows.mirrored(coin, *self._mirrors)
-        device_type = torch.device(self._ranks.device).type
-        with torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.config.is_bf16):
-            loss = self._objective(self._forward, windows, self._generator).total
+        loss = self._objective(self._predict, windows, self._generator).total
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._average_gradients()
@@ -157,6 +155,12 @@ class Trainer:
         self.average.update(self.model)
         self.step += 1
         return loss.detach()
+
+    def _predict(self, *tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        # Autocast around the network only: the codec's matrix product would round the targets, too.
+        device_type = torch.device(self._ranks.device).type
+        with torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.config.is_bf16):
+            return self._forward(*tokens)
 
     @property
     def learning_rate(self) -> float:
