@@ -69,8 +69,8 @@ def ground_wrenches(model, data, feet, stands, needed):
 
 @pytest.fixture(scope="session")
 def walk():
-    clip = load_clip(shipped("motions", "stream_s2_000.npz"))
-    qpos, qvel, qacc = splined(clip, 4.0)
+    clip = load_clip(shipped("motions", "stream_s2_003.npz"))
+    qpos, qvel, qacc = splined(clip, 3.9)
     model = mujoco.MjModel.from_xml_path(str(mjcf_path()))
     model.dof_armature[6:] = G1.armature
     model.opt.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_CONTACT | mujoco.mjtDisableBit.mjDSBL_LIMIT)

@@ -52,8 +52,9 @@ class HealthMonitor:
         vel: Array,
         vel_var: float,
     ) -> None:
-        """One tick: NIS per measurement, speed of the sole that carries most (m/s) and its contact probability, the
-        accelerometer (m/s^2), the gyro (rad/s), the accelerometer's bias, pelvis position and velocity in the world, the velocity's largest variance.
+        """One tick: NIS per measurement; speed of the sole that carries most (m/s) and its contact probability;
+        accelerometer (m/s^2), gyro (rad/s) and the estimated bias of the former; pelvis position and velocity in the
+        world; the velocity's largest variance.
         """
         self.nis += self._gain * (nis - self.nis)
         if contact > 0.5:
