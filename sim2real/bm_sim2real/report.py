@@ -73,7 +73,7 @@ def _tiles(report: Report) -> str:
         ),
         ("Body error", _millimetres(summary["body_error_m"]), "mean of 14 bodies, re-anchored"),
         ("Torso error", _millimetres(summary["anchor_error_m"]), "global, with drift"),
-        ("Joint error", f"{np.degrees(joint):.1f}<small> °</small>", "mean of 29 joints"),
+        ("Joint error", f"{np.degrees(joint):.1f}°", "mean of 29 joints"),
         (
             "Policy tick",
             f"{tick.get('p50', np.nan):.2f}<small> ms</small>",

@@ -136,7 +136,9 @@ figcaption { font-size: 13px; color: var(--soft); margin-top: 6px }
 }
 .strip .row-label { top: 50% }
 .mark { position: absolute; top: -20px; bottom: 0; border-left: 1px dashed var(--bad) }
-.mark b { position: absolute; left: 5px; top: 0; font-size: 11px; font-weight: 500; color: var(--bad) }
+.mark b {
+  position: absolute; left: 5px; top: 0; font-size: 11px; font-weight: 500; color: var(--bad); white-space: nowrap;
+}
 .time-axis { position: relative; height: 16px; margin: 3px 0 0 var(--gutter); font-size: 11px; color: var(--soft) }
 .time-axis span { position: absolute; transform: translateX(-50%) }
 .time-axis em { position: absolute; left: calc(100% - 2px); padding-left: 8px; font-style: normal }

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import mujoco
 import numpy as np
@@ -36,7 +37,8 @@ class BodyMesh:
     """Of its largest part."""
 
 
-def robot_meshes() -> list[BodyMesh]:
+@lru_cache(maxsize=1)
+def robot_meshes() -> tuple[BodyMesh, ...]:
     """One mesh for each body of G1.body_names that has something to show."""
     path = mesh_model_path() or mjcf_path()
     model = mujoco.MjSpec.from_file(str(path)).compile()
@@ -58,7 +60,7 @@ def robot_meshes() -> list[BodyMesh]:
                 rgb=(rgb[0], rgb[1], rgb[2]),
             )
         )
-    return meshes
+    return tuple(meshes)
 
 
 def coarser(mesh: trimesh.Trimesh, cell: float = DETAIL) -> tuple[NDArray[np.floating], NDArray[np.integer]]:
