@@ -14,8 +14,10 @@ from bm_core.rotations import quat_from_yaw  # noqa: E402
 from bm_training.diffusion.action_noise import ActionNoise, ActionNoiseConfig  # noqa: E402
 from bm_training.diffusion.collect_info import CollectInfo, plot_cells  # noqa: E402
 from bm_training.diffusion.coverage import coverage_of, gait_of, planar_velocity  # noqa: E402
+from bm_training.diffusion.reanchoring import ReferenceTransform  # noqa: E402
 from bm_training.diffusion.rollout_file import Rollouts, RolloutWriter  # noqa: E402
 from bm_training.diffusion.window_keeper import KeeperConfig, WindowKeeper  # noqa: E402
+from bm_training.tracking.motion_library import MotionFrames  # noqa: E402
 
 torch.set_num_threads(1)
 KNEE, WAIST = G1.joint_index["left_knee_joint"], G1.joint_index["waist_yaw_joint"]
@@ -44,6 +46,39 @@ def test_noise_is_correlated_over_its_time_constant():
     # 5 steps of 20 ms: exp(-0.1 / 0.15).
     found = float(torch.corrcoef(torch.stack([before, noise.value[:, KNEE]]))[0, 1])
     assert found == pytest.approx(0.513, abs=0.04)
+
+
+def frame_of(pos, quat, lin_vel):
+    """A reference frame of R robots with one body."""
+    pos, quat, lin_vel = (torch.tensor(values, dtype=torch.float64)[:, None] for values in (pos, quat, lin_vel))
+    joints = torch.zeros(len(pos), 29)
+    return MotionFrames(
+        joint_pos=joints,
+        joint_vel=joints,
+        body_pos_w=pos,
+        body_quat_w=quat,
+        body_lin_vel_w=lin_vel,
+        body_ang_vel_w=lin_vel,
+    )
+
+
+def test_reanchored_reference_lies_on_the_robot_in_the_plane_and_others_stay():
+    transform = ReferenceTransform(2, "cpu")
+    transform._turn, transform._shift = transform._turn.double(), transform._shift.double()
+    quat = quat_from_yaw(np.array([0.3, 0.3]))
+    raw = frame_of([[1.0, 2.0, 0.8]] * 2, quat, [[1.0, 0.0, 0.0]] * 2)
+    robot = torch.tensor([[5.0, -1.0, 0.7]]).double(), torch.tensor(quat_from_yaw(np.array([0.3 + np.pi / 2])))
+    # Twice, with another pose before: the second must not add to the first.
+    for pose in ((robot[0] + 3.0, torch.tensor(quat_from_yaw(np.array([-2.0])))), robot):
+        now = transform.frames(raw)
+        transform.reanchor(torch.tensor([0]), pose, (now.body_pos_w[:1, 0], now.body_quat_w[:1, 0]))
+    moved = transform.frames(raw)
+    assert moved.body_pos_w[0, 0].tolist() == pytest.approx([5.0, -1.0, 0.8])
+    assert abs(float(moved.body_quat_w[0, 0] @ robot[1][0])) == pytest.approx(1.0)
+    assert moved.body_lin_vel_w[0, 0].tolist() == pytest.approx([0.0, 1.0, 0.0], abs=1e-9)
+    assert torch.equal(moved.body_pos_w[1], raw.body_pos_w[1])
+    transform.reset(torch.tensor([0]))
+    assert torch.equal(transform.frames(raw).body_pos_w, raw.body_pos_w)
 
 
 def test_only_the_robots_that_restart_get_new_noise():

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bm_core.g1 import G1
 from bm_training.diffusion.action_noise import ActionNoise, ActionNoiseConfig
+from bm_training.diffusion.reanchored_command import ReanchoredCommand, push_and_reanchor
 from bm_training.diffusion.rollout_file import Rollouts
 from bm_training.diffusion.window_keeper import KeeperConfig, WindowKeeper
 from bm_training.tracking.actions import DelayedJointPosition, joint_action
@@ -37,8 +38,10 @@ class NoisyJointPosition(DelayedJointPosition):
 
 
 def collection_env_cfg(task: TaskConfig) -> TrackingEnvCfg:
-    """The tracking task, pushes, delay and randomisation included; observations are clean, actions are noisy."""
+    """The tracking task with pushes, delay and randomisation: clean observations, noisy actions, a moving reference."""
     cfg = tracking_env_cfg(task)
+    cfg.commands.motion.class_type = ReanchoredCommand
+    cfg.events["push"].func = push_and_reanchor
     cfg.actions.joint_pos.class_type = NoisyJointPosition
     cfg.observations["policy"].enable_corruption = False
     return cfg
