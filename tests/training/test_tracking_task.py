@@ -47,8 +47,8 @@ def test_the_simulated_robot_has_the_published_mass_and_knee_motor(probe):
 
 
 def test_observation_sizes(probe):
-    assert probe["policy_dim"] == 160 + 2 * 39
-    assert probe["critic_dim"] == 286 + 1 + 2 * 39
+    assert probe["policy_dim"] == 160 + 3 * 39
+    assert probe["critic_dim"] == 286 + 1 + 3 * 39
 
 
 def test_a_replayed_clip_is_tracked_perfectly(probe):
@@ -62,6 +62,10 @@ def test_a_replayed_clip_is_tracked_perfectly(probe):
 def test_observation_equals_the_runtimes(probe):
     assert set(probe["observation"]) >= {"motion_anchor_pos_b", "base_lin_vel", "reference_window"}
     assert max(probe["observation"].values()) < 1e-4
+
+
+def test_the_shipped_policy_acts_alike_on_isaac_labs_and_on_the_runtimes_observation(probe):
+    assert probe["shipped_action"] < 1e-4
 
 
 def test_a_delayed_command_replaces_the_old_target_after_its_delay(probe):

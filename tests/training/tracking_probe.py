@@ -12,12 +12,15 @@ import numpy as np
 import torch
 from isaaclab.envs import ManagerBasedRLEnv
 
+from bm_core.bundle import Bundle
 from bm_core.contract import Training, g1_contract
+from bm_core.data import shipped
 from bm_core.g1 import G1
 from bm_core.motion import clip_from_qpos
 from bm_core.observation import ObservationBuilder
 from bm_core.reference import MotionReference
 from bm_core.state import RobotState
+from bm_sim2real.policies.inference import OnnxSession
 from bm_training.rotations import quat_rotate_inverse
 from bm_training.tracking.actions import joint_action
 from bm_training.tracking.command import motion_command
@@ -75,39 +78,66 @@ def replay(env, motion) -> dict:
     return {"position_m": worst_pos, "velocity": worst_vel, "least_reward": least, "terminated": terminated}
 
 
-def observation_difference(env, motion, task, clip) -> dict[str, float]:
-    """Largest difference to bm_core's builder, term by term, in a state that physics produced."""
+def physical_step(env) -> torch.Tensor:
+    """Policy observations (E, O) in a state that physics produced."""
     env.reset()
     torch.manual_seed(1)
     for _ in range(5):
         observations = env.step(0.5 * torch.randn(NUM_ENVS, 29))[0]
-    training = Training(commit="", motion_set="", motion_set_sha256="", steps=0, run="")
-    contract = g1_contract(task.terms, training)
+    return observations["policy"]
+
+
+def runtime_state(motion, env_id: int) -> RobotState:
+    """What the runtime would be given for the state of one environment."""
     robot, root = motion.robot, motion.robot.root
     quat = robot.body_quat[:, root]
-    lin, ang = (quat_rotate_inverse(quat, v[:, root]) for v in (robot.body_lin_vel, robot.body_ang_vel))
-    worst: dict[str, float] = {}
+    lin, ang = (quat_rotate_inverse(quat, v[:, root])[env_id] for v in (robot.body_lin_vel, robot.body_ang_vel))
+    return RobotState(
+        seq=0,
+        time=0.0,
+        joint_pos=robot.joint_pos[env_id].double().numpy(),
+        joint_vel=robot.joint_vel[env_id].double().numpy(),
+        joint_torque=np.zeros(29),
+        pelvis_quat_w=quat[env_id].double().numpy(),
+        pelvis_gyro_b=ang.double().numpy(),
+        pelvis_acc_b=np.zeros(3),
+        pelvis_pos_w=robot.body_pos[env_id, root].double().numpy(),
+        pelvis_lin_vel_b=lin.double().numpy(),
+    )
+
+
+def runtime_observation(contract, env, motion, clip, env_id: int) -> np.ndarray:
+    """The observation as bm_core builds it on the robot."""
+    action = env.action_manager.action[env_id].numpy()
+    reference, frame = MotionReference(clip), int(motion.frame[env_id])
+    return ObservationBuilder(contract).compute(runtime_state(motion, env_id), reference, frame, action)
+
+
+def blocks(terms) -> dict[str, slice]:
+    """Where each term lies in the observation vector."""
+    ends = np.cumsum([term.size for term in terms])
+    return {term.name: slice(int(end) - term.size, int(end)) for term, end in zip(terms, ends, strict=True)}
+
+
+def observation_difference(env, motion, task, clip) -> dict[str, float]:
+    """Largest difference to bm_core's builder, term by term."""
+    observations = physical_step(env).numpy()
+    contract = g1_contract(task.terms, Training(commit="", motion_set="", motion_set_sha256="", steps=0, run=""))
+    expected = np.stack([runtime_observation(contract, env, motion, clip, e) for e in range(NUM_ENVS)])
+    error = np.abs(expected - observations).max(axis=0)
+    return {name: float(error[block].max()) for name, block in blocks(contract.observations).items()}
+
+
+def shipped_action_difference(env, motion, task, clip) -> float:
+    """Largest difference between what the shipped policy does on Isaac Lab's observation and on the runtime's."""
+    observations = physical_step(env).numpy()
+    path = shipped("policies", "g1_tracker.onnx")
+    contract, session, where = Bundle.read(path).contract, OnnxSession(path), blocks(task.terms)
+    columns = np.concatenate([np.r_[where[term.name]] for term in contract.observations])
+    worst = 0.0
     for e in range(NUM_ENVS):
-        state = RobotState(
-            seq=0,
-            time=0.0,
-            joint_pos=robot.joint_pos[e].double().numpy(),
-            joint_vel=robot.joint_vel[e].double().numpy(),
-            joint_torque=np.zeros(29),
-            pelvis_quat_w=quat[e].double().numpy(),
-            pelvis_gyro_b=ang[e].double().numpy(),
-            pelvis_acc_b=np.zeros(3),
-            pelvis_pos_w=robot.body_pos[e, root].double().numpy(),
-            pelvis_lin_vel_b=lin[e].double().numpy(),
-        )
-        action = env.action_manager.action[e].numpy()
-        expected = ObservationBuilder(contract).compute(state, MotionReference(clip), int(motion.frame[e]), action)
-        start = 0
-        for term in contract.observations:
-            block = slice(start, start + term.size)
-            error = np.abs(expected[block] - observations["policy"][e].numpy()[block]).max()
-            worst[term.name] = max(worst.get(term.name, 0.0), float(error))
-            start += term.size
+        ours = session(runtime_observation(contract, env, motion, clip, e))
+        worst = max(worst, float(np.abs(ours - session(np.ascontiguousarray(observations[e, columns]))).max()))
     return worst
 
 
@@ -174,7 +204,7 @@ def main() -> None:
         backend=Backend(sys.argv[1]),
         device="cpu",
         state_estimation=True,
-        reference_window=(4, 8),
+        reference_window=(4, 8, 16),  # as the shipped policy has it
         play=True,
     )
     env = ManagerBasedRLEnv(tracking_env_cfg(task))
@@ -193,6 +223,7 @@ def main() -> None:
         "critic_dim": env.observation_manager.group_obs_dim["critic"][0],
         "replay": replay(env, motion),
         "observation": observation_difference(env, motion, task, clip),
+        "shipped_action": shipped_action_difference(env, motion, task, clip),
         "delay": delayed_targets(env),
         "endings": endings(env, motion),
         "zero": stays_finite(env, 0.0),
