@@ -40,7 +40,7 @@ LIMITS = GuardLimits(
     guardian_silent_ticks=200,
     exit_damping_s=0.2,
 )
-SIMULATION = "from bm_sim2real.commands.sim_robot import SimRobot; SimRobot(seconds=600.0)()"
+SIMULATION = "from bm_sim2real.commands.sim_robot import SimRobot; SimRobot(seconds=600.0, lower_after=0.0)()"
 CLIENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -78,8 +78,8 @@ class Stage:
         self.processes = []
         self.simulation = simulation
         self.bridge = self.start("-m", "bm_sim2real.bridge.guardian", self.config.to_json())
-        self.client = self.attach()
         self.listener = DdsLink("lo")
+        self.client = self.attach()
         self.reader = self.listener.reader(LOW_COMMAND_TOPIC, load_sdk().LowCmd, depth=50)
 
     def start(self, *arguments, **options):
@@ -113,7 +113,6 @@ class Stage:
         return all(m.is_intact and m.values[:, 3].max() == 0.0 and m.values[:29, 4].min() >= 3.0 for m in messages)
 
     def close(self):
-        self.listener.close()
         writer = self.client.pids[1] if hasattr(self, "client") else 0
         for process in self.processes:
             with contextlib.suppress(ProcessLookupError):
@@ -122,6 +121,9 @@ class Stage:
         if writer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(writer, signal.SIGKILL)
+        # Who was killed is remembered for a while, and would be a second publisher in the next test.
+        eventually(lambda: not self.listener.publishers(LOW_COMMAND_TOPIC), "an empty topic")
+        self.listener.close()
         memory_path("lo").unlink(missing_ok=True)
 
 

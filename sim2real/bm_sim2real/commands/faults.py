@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from bm_sim2real.fault_injection.suite import FaultResult
@@ -18,11 +19,14 @@ class Faults:
     """Put every fault into a running robot and see what the guard does; exit 0 if all is as it must be, else 1.
 
     In lockstep, reactions in writer ticks of 2 ms: in one process, and over Unitree's DDS topics on loopback through
-    the bridge's own core. Faults of whole processes (kill -9, SIGSTOP) are in the test suite.
+    the bridge's own core. With --processes also what happens to whole processes in real time (a minute; wants an idle
+    machine).
     """
 
     transport: Literal["both", "in-process", "dds"] = "both"
     """Where to."""
+    processes: bool = False
+    """Also kill and stop bridge, guardian, client and simulated robot."""
     only: str = ""
     """Only faults whose name contains this."""
     seed: int = 0
@@ -48,7 +52,7 @@ class Faults:
             for transport in transports
             if self.only in scenario.name and scenario.only in (None, transport)
         ]
-        if not todo:
+        if not todo and not self.processes:
             raise ConfigError(f"--only {self.only!r}: no such fault; known: {', '.join(s.name for s in SCENARIOS)}")
         results = []
         with tracked("faults", len(todo)) as advance:
@@ -56,18 +60,39 @@ class Faults:
                 results.append(run_scenario(scenario, transport, self.seed))
                 advance(results[-1])
         summary = summarize_faults(results)
-        passed = summary["passed"] == len(results)
-        if self.json is not None:
-            rows = [fault_row(result) for result in results]
-            write_result(self.json, command="faults", rows=rows, summary=summary, passed=passed)
+        rows = [fault_row(result) for result in results]
         console = wide_console()
         console.print(_table(results))
+        if self.processes:
+            struck = self._strike(console)
+            rows += struck
+            summary["faults"] += len(struck)
+            summary["rows"] += len(struck)
+            summary["transports"] += ["processes"]
+            summary["passed"] += sum(row["passed"] for row in struck)
+        passed = summary["passed"] == len(rows)
+        if self.json is not None:
+            write_result(self.json, command="faults", rows=rows, summary=summary, passed=passed)
         console.print(
-            f"{summary['passed']} of {len(results)} as they must be; reaction median "
+            f"{summary['passed']} of {len(rows)} as they must be; reaction in lockstep: median "
             f"{summary['median_reaction_ticks']:g}, worst {summary['worst_reaction_ticks']} writer ticks "
             f"({summary['worst_reaction_ms']} ms)"
         )
         return 0 if passed else 1
+
+    def _strike(self, console: Console) -> list[dict[str, Any]]:
+        """Prints and returns the rows of the process faults."""
+        from bm_sim2real.fault_injection.processes import PROCESS_FAULTS, process_row, run_process_fault
+
+        rows = []
+        for fault in PROCESS_FAULTS:
+            if self.only in fault.name:
+                row = process_row(run_process_fault(fault))
+                rows.append(row)
+                ticks = "" if row["reaction_ticks"] is None else f" after {row['reaction_ticks']} ticks"
+                verdict = "" if row["passed"] else f"  FAILED, expected {row['expected']}"
+                console.print(f"{fault.name:<24} {row['found']}{ticks}, {row['reaction_ms']:.0f} ms wall{verdict}")
+        return rows
 
 
 def _table(results: Sequence[FaultResult]) -> Table:

@@ -46,6 +46,7 @@ class SimRobot:
     """End after this many s; default: never."""
 
     def __call__(self) -> int:
+        from bm_sim2real.bridge.realtime import make_realtime
         from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.process_signals import Stop
         from bm_sim2real.robots.unitree.dds import LOOPBACK, domain_of
@@ -54,6 +55,7 @@ class SimRobot:
         console = wide_console()
         robot, wire = self._build()
         console.print(f"SIMULATED G1 on {LOOPBACK}, DDS domain {domain_of(LOOPBACK)}; {load_sdk().found}")
+        console.print(make_realtime(priority=60))
         stop = Stop()
         try:
             timing = self._serve(robot, wire, stop)

@@ -19,6 +19,9 @@ LOW_STATE_TOPIC = "rt/lowstate"
 TAG_VARIABLE = "BM_DDS_TAG"
 """Environment variable: only processes with the same tag see each other, so that tests can run side by side."""
 
+LEASE = "3s"
+"""How long the others remember one of our processes that was killed; meanwhile it counts as a second publisher."""
+
 _domains: dict[int, tuple[Any, str]] = {}
 """A process can configure a domain once; it is kept as long as the process lives."""
 
@@ -30,7 +33,8 @@ def domain_of(interface: str) -> int:
 
 def configuration(interface: str, tag: str = "") -> str:
     """CycloneDDS settings as XML: this interface and no other."""
-    discovery = f"<Discovery><Tag>{tag}</Tag></Discovery>" if tag else ""
+    named = f"<Tag>{tag}</Tag>" if tag else ""
+    discovery = f"<Discovery><LeaseDuration>{LEASE}</LeaseDuration>{named}</Discovery>"
     return (
         '<CycloneDDS><Domain Id="any"><General><Interfaces>'
         f"<NetworkInterface name={quoteattr(interface)}/>"
