@@ -215,3 +215,18 @@ def test_a_bad_reading_is_survived(walk):
     assert outcome.is_within_the_bars, outcome
     assert not outcome.estimates[1000].healthy
     assert outcome.estimates[-1].healthy
+
+
+@pytest.mark.parametrize("lost_share", [0.1, 0.5])
+def test_lost_readings_are_bridged(walk, lost_share):
+    """Also of what a burst takes: 20 in a row once."""
+    rng = np.random.default_rng(0)
+    kept = rng.random(len(walk.states)) >= lost_share
+    kept[0], kept[1000:1020] = True, False
+    picked = np.flatnonzero(kept)
+    thinned = Walk(
+        states=[walk.states[i] for i in picked], pos=walk.pos[picked], vel=walk.vel[picked], stands=walk.stands[picked]
+    )
+    outcome = estimated(thinned)
+    assert outcome.is_within_the_bars, outcome
+    assert all(estimate.healthy for estimate in outcome.estimates)

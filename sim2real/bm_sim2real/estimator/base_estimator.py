@@ -21,6 +21,9 @@ from bm_sim2real.estimator.legs import LegMotion, Legs, cross, imu_offset
 
 Array = NDArray[np.float64]
 
+_MOST_MISSED = 25
+"""Lost readings (50 ms at 500 Hz) that are bridged with the newest; the guard damps at such a gap."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BaseEstimate:
@@ -59,6 +62,7 @@ class BaseEstimator:
         self._filter = ContactKalman(self.config, dt)
         self.health = HealthMonitor(self.config.health, dt)
         self._imu_b = np.array(imu_offset())
+        self._dt = dt
         self._estimate: BaseEstimate | None = None
 
     @property
@@ -99,10 +103,13 @@ class BaseEstimator:
     def update(self, state: RobotState) -> BaseEstimate:
         """The estimate for the next reading. Never raises for what sensors say: a bad reading ends in `healthy` False.
 
-        RobotError before the first reset.
+        Lost readings are bridged by their times. RobotError before the first reset.
         """
         last = self.estimate
         before = self._filter.x.copy(), self._filter.P
+        ticks = self._ticks_since(last.time, state.time)
+        if ticks > 1:
+            self._ground.reset()  # its differences are over one tick
         rot = _matrix(state.pelvis_quat_w)
         motion = self._legs.motion(rot, state.joint_pos, state.joint_vel)
         spin = _skew(rot @ state.pelvis_gyro_b)
@@ -113,7 +120,9 @@ class BaseEstimator:
         turning = cross(motion.foot_ang_vel, arm) + arm @ spin.T
         speed = self._sole_speed(motion, spin, turning)
         contact = self._contacts.probabilities(force.tolist(), speed, point[:, 2].tolist())
-        self._filter.predict(rot, state.pelvis_acc_b, -turning, contact * [self._trust(v) for v in speed])
+        trust = contact * [self._trust(v) for v in speed]
+        for _ in range(ticks):
+            self._filter.predict(rot, state.pelvis_acc_b, -turning, trust)
         if self.health.flight_s > self.config.health.max_flight_s:
             self._filter.rest(self.config.carried_speed)
         lever = rot @ self._imu_b
@@ -128,6 +137,11 @@ class BaseEstimator:
         self._watch(state, nis, speed, contact, pos, vel)
         self._estimate = self._result(state, rot, pos, vel, contact, force)
         return self._estimate
+
+    def _ticks_since(self, before: float, now: float) -> int:
+        """Readings that should have come, this one included; at least 1, and not more than are worth bridging."""
+        ticks = (now - before) / self._dt
+        return min(_MOST_MISSED, max(1, round(ticks))) if math.isfinite(ticks) else 1
 
     def _trust(self, speed: float) -> float:
         """How far a loaded sole that seems to move at `speed` m/s is believed to stand."""

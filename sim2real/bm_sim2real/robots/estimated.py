@@ -17,10 +17,7 @@ def with_estimate(state: RobotState, estimate: BaseEstimate) -> RobotState:
 
 
 class EstimatedRobot:
-    """A robot of the protocol, estimated once per new reading. Begins at the first, standing at x = y = 0.
-
-    A reading after a gap of several ticks is taken as one tick later: the feet correct what the accelerometer missed.
-    """
+    """A robot of the protocol, estimated once per new reading. Begins at the first, standing at x = y = 0."""
 
     def __init__(self, robot: Robot, estimator: BaseEstimator | None = None) -> None:
         self.robot = robot
