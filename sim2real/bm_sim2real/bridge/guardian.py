@@ -47,6 +47,7 @@ class Guardian:
     def __init__(self, config: BridgeConfig) -> None:
         """RobotError if another bridge has the interface or DDS cannot use it."""
         self._memory = BridgeMemory.create(config.interface)
+        make_realtime(priority=80)
         self._link = DdsLink(config.interface)
         self._dds = self._link.writer(LOW_COMMAND_TOPIC, load_sdk().LowCmd)
         self._config = dataclasses.replace(config, guardian_guid=self._dds.guid)
@@ -58,7 +59,6 @@ class Guardian:
         """Exit code: 0 after an orderly end, 1 after a takeover. RobotError if the writer cannot reach the robot."""
         self._child = child = self._start_writer()
         try:
-            make_realtime(priority=80)
             counter, clock = SilenceCounter(self._config.limits.guardian_silent_ticks), WallClock(TICK_DT, slip_s=0.0)
             words, ticks = self._memory.words, 0
             while True:

@@ -9,7 +9,10 @@ _MCL_CURRENT_AND_FUTURE = 3
 
 
 def make_realtime(priority: int) -> str:
-    """SCHED_FIFO and mlockall for this process; says in words what was granted, never raises."""
+    """SCHED_FIFO for this thread and those that it starts, mlockall; says in words what was granted, never raises.
+
+    To be called before DDS starts its threads: a receiver without priority starves beside a loop that has it.
+    """
     granted = []
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))

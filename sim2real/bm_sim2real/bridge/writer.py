@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> int:
     config, memory = BridgeConfig.from_json(arguments[0]), BridgeMemory(int(arguments[1]))
     log = EventLog(config.log, "writer")
     signals = _Signals()
+    realtime = make_realtime(priority=70)
     robot = UnitreeRobot(
         UnitreeConfig(
             interface=config.interface,
@@ -44,7 +45,6 @@ def main(arguments: list[str]) -> int:
         memory.status.write(json.dumps({"error": str(error)}).encode())
         return COULD_NOT_RUN
     try:
-        realtime = make_realtime(priority=70)
         gc.disable()  # its pauses; the loop makes no cycles, and what the start-up left is collected now
         gc.collect()
         gc.freeze()

@@ -36,6 +36,7 @@ class HardwareRun:
         from bm_sim2real.bridge.launch import bridge_client
         from bm_sim2real.bridge.loop import BridgedLoop
         from bm_sim2real.bridge.operator import PatientOperator, TerminalOperator
+        from bm_sim2real.bridge.realtime import make_realtime
         from bm_sim2real.bridge.session import BridgedSession
         from bm_sim2real.policies.tracker import TrackerPolicy
         from bm_sim2real.process_signals import Stop
@@ -61,6 +62,7 @@ class HardwareRun:
             session = BridgedSession(
                 loop, operator, SessionConfig(stand_s=self.seconds), report, lambda: stop.requested
             )
+            report(0.0, f"policy: {make_realtime(priority=50)}")
             try:
                 session.run(clip)
             finally:

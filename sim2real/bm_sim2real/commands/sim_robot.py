@@ -53,9 +53,9 @@ class SimRobot:
         from bm_sim2real.robots.unitree.sdk import load_sdk
 
         console = wide_console()
+        console.print(make_realtime(priority=60))
         robot, wire = self._build()
         console.print(f"SIMULATED G1 on {LOOPBACK}, DDS domain {domain_of(LOOPBACK)}; {load_sdk().found}")
-        console.print(make_realtime(priority=60))
         stop = Stop()
         try:
             timing = self._serve(robot, wire, stop)
