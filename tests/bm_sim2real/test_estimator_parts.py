@@ -118,9 +118,7 @@ def test_a_carried_robot_is_taken_to_rest():
     for tick in range(2500):
         acc = np.array([0.3, 0.0, 9.81]) + 0.01 * rng.standard_normal(3)
         gyro = 0.001 * rng.standard_normal(3)
-        estimate = estimator.update(
-            dataclasses.replace(state, time=0.002 * tick, pelvis_acc_b=acc, pelvis_gyro_b=gyro)
-        )
+        estimate = estimator.update(dataclasses.replace(state, time=0.002 * tick, pelvis_acc_b=acc, pelvis_gyro_b=gyro))
     assert np.abs(estimate.pelvis_lin_vel_w).max() < 0.02
     assert np.abs(estimate.pelvis_pos_w[:2]).max() < 0.5
     assert not estimate.healthy and estimate.reason.startswith("flight")
@@ -139,6 +137,8 @@ def sound(**changes):
         "contact": 1.0,
         "acc": [0.0],
         "gyro": [0.0],
+        "leg_pos": np.zeros((2, 6)),
+        "leg_vel": np.zeros((2, 6)),
         "bias": 0.1,
         "pos": np.array([0.0, 0.0, 0.75]),
         "vel": np.zeros(3),
@@ -182,6 +182,17 @@ def test_a_frozen_imu_is_noticed_after_a_tenth_of_a_second(frozen):
     for tick in range(50, 54):
         monitor.update(**sound(**{alive: [float(tick)]}))
     assert monitor.reason.startswith("frozen")
+
+
+@pytest.mark.parametrize("speed, is_noticed", [(1.0, True), (0.1, False)])
+def test_a_leg_whose_encoders_repeat_while_the_other_moves_is_noticed(speed, is_noticed):
+    monitor = HealthMonitor(HealthConfig(), 0.002)
+    for tick in range(60):
+        leg_pos = np.zeros((2, 6))
+        leg_pos[1] = 0.002 * speed * tick
+        leg_vel = np.array([np.zeros(6), np.full(6, speed)])
+        monitor.update(**sound(acc=[float(tick)], gyro=[float(tick)], leg_pos=leg_pos, leg_vel=leg_vel))
+    assert monitor.is_healthy is not is_noticed
 
 
 def test_health_returns_a_second_after_the_last_complaint():

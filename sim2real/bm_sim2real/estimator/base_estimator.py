@@ -161,6 +161,8 @@ class BaseEstimator:
             contact=float(contact[carrying]),
             acc=state.pelvis_acc_b.tolist(),
             gyro=state.pelvis_gyro_b.tolist(),
+            leg_pos=state.joint_pos[self._legs.joints],
+            leg_vel=state.joint_vel[self._legs.joints],
             bias=math.sqrt(float(bias @ bias)),
             pos=pos,
             vel=vel,

@@ -51,6 +51,8 @@ class HealthConfig:
     """s without any foot on the floor: longer than any jump, so the robot is carried and taken to be at rest."""
     frozen_s: float = 0.1
     """s of bit-equal readings of accelerometer or gyro; a living sensor has noise."""
+    moving_leg: float = 0.5
+    """rad/s of some joint, from where on a leg moves: the other one cannot be so still that its encoders repeat."""
     max_velocity_sigma: float = 0.5
     """m/s, standard deviation of the velocity by the filter's own account."""
     recovery_s: float = 1.0

@@ -32,6 +32,8 @@ class HealthMonitor:
         self._frozen_s = 0.0
         self._last_acc: list[float] = []
         self._last_gyro: list[float] = []
+        self._last_legs: Array | None = None
+        self._leg_frozen_s = 0.0
         self._quiet_s = math.inf
 
     @property
@@ -47,6 +49,8 @@ class HealthMonitor:
         contact: float,
         acc: list[float],
         gyro: list[float],
+        leg_pos: Array,
+        leg_vel: Array,
         bias: float,
         pos: Array,
         vel: Array,
@@ -54,7 +58,7 @@ class HealthMonitor:
     ) -> None:
         """One tick: NIS per measurement; speed of the sole that carries most (m/s) and its contact probability;
         accelerometer (m/s^2), gyro (rad/s) and the estimated bias of the former; pelvis position and velocity in the
-        world; the velocity's largest variance.
+        world; the velocity's largest variance; joints of both legs (2, 6) rad and rad/s.
         """
         self.nis += self._gain * (nis - self.nis)
         if contact > 0.5:
@@ -65,11 +69,23 @@ class HealthMonitor:
         is_frozen = acc == self._last_acc or gyro == self._last_gyro
         self._frozen_s = self._frozen_s + self._dt if is_frozen else 0.0
         self._last_acc, self._last_gyro = acc, gyro
+        self._leg_frozen_s = self._leg_frozen_s + self._dt if self._is_leg_frozen(leg_pos, leg_vel) else 0.0
         complaint = self._complaint(bias, float(pos[2]), math.sqrt(float(vel @ vel)), vel_var)
         if complaint:
             self.complain(complaint)
         else:
             self._quiet_s += self._dt
+
+    def _is_leg_frozen(self, leg_pos: Array, leg_vel: Array) -> bool:
+        """Whether one leg's encoders repeat themselves while the other leg moves: at rest, quantised ones may."""
+        if self._last_legs is None:
+            self._last_legs = leg_pos
+        left, right = (leg_pos == self._last_legs).all(axis=1).tolist()
+        self._last_legs = leg_pos
+        if left == right:
+            return False
+        speed = float(np.abs(leg_vel[1 if left else 0]).max())
+        return speed > self._config.moving_leg
 
     def complain(self, reason: str) -> None:
         """Something is wrong right now."""
@@ -88,6 +104,8 @@ class HealthMonitor:
             return f"bias: accelerometer off by {bias:.1f} m/s^2 (limit {limit.bias_limit})"
         if self._frozen_s > limit.frozen_s:
             return f"frozen: accelerometer or gyro has said the same for {self._frozen_s:.2f} s"
+        if self._leg_frozen_s > limit.frozen_s:
+            return f"frozen: one leg's encoders have said the same for {self._leg_frozen_s:.2f} s while the other moves"
         if not self.flight_s <= limit.max_flight_s:
             return f"flight: no foot on the floor for {self.flight_s:.1f} s (limit {limit.max_flight_s})"
         if not vel_var <= limit.max_velocity_sigma**2:
