@@ -46,14 +46,15 @@ def clip(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, clip) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    result = train(folder, clip, "--num-envs", "48", "--max-iterations", "20", "--save-interval", "10")
+    options = ["--num-envs", "48", "--max-iterations", "30", "--num-mini-batches", "1", "--save-interval", "10"]
+    result = train(folder, clip, *options)
     assert result.returncode == 0, result.stderr[-2000:]
     return folder
 
 
-def test_reward_rises_in_twenty_iterations(run_dir):
+def test_reward_rises_in_thirty_iterations(run_dir):
     totals = [row["reward/total"] for row in log_of(run_dir)]
-    assert len(totals) == 20
+    assert len(totals) == 30
     # From the second on: the first iteration holds no failures yet.
     assert np.mean(totals[-4:]) > np.mean(totals[1:5]) + 0.2
 
@@ -62,19 +63,20 @@ def test_the_run_leaves_checkpoints_and_a_contract(run_dir):
     from bm_core.contract import Contract
 
     names = sorted(path.name for path in (run_dir / "checkpoints").iterdir())
-    assert names == ["best.pt", "contract.json", "model_000010.pt", "model_000020.pt"]
+    assert names == ["best.pt", "contract.json", "model_000010.pt", "model_000020.pt", "model_000030.pt"]
     contract = Contract.from_json((run_dir / "checkpoints" / "contract.json").read_text())
     assert contract.observation_dim == 154
-    assert contract.training.steps == 20 * 24 * 48
+    assert contract.training.steps == 30 * 24 * 48
 
 
 def test_resume_continues_counters_and_sampler_statistics(run_dir, clip):
-    before = torch.load(run_dir / "checkpoints" / "model_000020.pt", weights_only=False)
-    result = train(run_dir, clip, "--num-envs", "48", "--max-iterations", "21", "--resume", str(run_dir))
+    before = torch.load(run_dir / "checkpoints" / "model_000030.pt", weights_only=False)
+    options = ["--num-envs", "48", "--max-iterations", "31", "--num-mini-batches", "1", "--resume", str(run_dir)]
+    result = train(run_dir, clip, *options)
     assert result.returncode == 0, result.stderr[-2000:]
-    after = torch.load(run_dir / "checkpoints" / "model_000021.pt", weights_only=False)
-    assert [row["iteration"] for row in log_of(run_dir)][-2:] == [20, 21]
-    assert after["sampler"]["iteration"] == before["sampler"]["iteration"] + 1 == 21
+    after = torch.load(run_dir / "checkpoints" / "model_000031.pt", weights_only=False)
+    assert [row["iteration"] for row in log_of(run_dir)][-2:] == [30, 31]
+    assert after["sampler"]["iteration"] == before["sampler"]["iteration"] + 1 == 31
     assert float(after["sampler"]["sums"][1].sum()) > 0.9 * float(before["sampler"]["sums"][1].sum()) > 0.0
 
 
