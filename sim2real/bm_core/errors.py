@@ -1,4 +1,4 @@
-"""One tree of errors, raised where the cause is known, caught once: by the command line (exit 2) or a node (FAILURE)."""
+"""One tree of errors: raised where the cause is known, caught once by the command line (exit 2) or a node (FAILURE)."""
 
 
 class BmError(Exception):

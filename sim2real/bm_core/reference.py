@@ -6,12 +6,12 @@ started on frame s therefore sees s + 1 first. Source: whole_body_tracking's ste
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bm_core.body_state import BodyState
 from bm_core.errors import ClipError
 from bm_core.g1 import ANCHOR_BODY, G1
 from bm_core.rotations import (
@@ -30,32 +30,8 @@ Array = NDArray[np.float64]
 _ANCHOR = G1.body_index[ANCHOR_BODY]
 
 
-@dataclass(frozen=True)
-class ReferenceFrame:
-    """One frame of a reference: joints and the 30 bodies in the order of bm_core.g1; world frame, link origins."""
-
-    joint_pos: Array
-    """(29,) rad"""
-    joint_vel: Array
-    """(29,) rad/s"""
-    body_pos_w: Array
-    """(30, 3) m"""
-    body_quat_w: Array
-    """(30, 4) wxyz"""
-    body_lin_vel_w: Array
-    """(30, 3) m/s"""
-    body_ang_vel_w: Array
-    """(30, 3) rad/s"""
-
-    @property
-    def anchor_pos_w(self) -> Array:
-        """(3,) m, origin of torso_link."""
-        return self.body_pos_w[_ANCHOR]
-
-    @property
-    def anchor_quat_w(self) -> Array:
-        """(4,) wxyz of torso_link."""
-        return self.body_quat_w[_ANCHOR]
+class ReferenceFrame(BodyState):
+    """One frame of a reference."""
 
 
 class Reference(Protocol):

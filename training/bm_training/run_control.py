@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
@@ -42,3 +43,17 @@ def repository_commit() -> str:
 def report(line: str) -> None:
     """Progress goes to stderr: stdout belongs to results."""
     print(line, file=sys.stderr, flush=True)
+
+
+def run_as_module(command: type[Any], prog: str) -> int:
+    """`python -m` for a command class, a dataclass to call, where the package is not installed: PYTHONPATH=sim2real:training:export."""
+    import tyro
+
+    from bm_core.errors import BmError
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        return tyro.cli(command, prog=prog)()
+    except BmError as error:
+        report(f"error: {error}")
+        return 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bm_training.run_control import report, repository_commit, stopped_by_signals
+from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
 
 if TYPE_CHECKING:
     from bm_training.diffusion.collector import Collector
@@ -187,19 +186,5 @@ class Collect:
         write_result(path, command="collect", rows=[], summary=summary, passed=True)
 
 
-def main() -> int:
-    """Without an installation: PYTHONPATH=sim2real:training:export python -m bm_training.diffusion.collect."""
-    import tyro
-
-    from bm_core.errors import BmError
-
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    try:
-        return tyro.cli(Collect, prog="bm collect")()
-    except BmError as error:
-        report(f"error: {error}")
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_as_module(Collect, "bm collect"))

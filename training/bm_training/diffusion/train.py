@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bm_training.run_control import report, repository_commit, stopped_by_signals
+from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
 
 if TYPE_CHECKING:
     from bm_core.diffusion.layout import TokenLayout
@@ -194,19 +193,5 @@ def _write_summary(path: Path, steps: int, values: dict[str, float]) -> None:
     write_result(path, command="train diffusion", rows=[values], summary=summary, passed=True)
 
 
-def main() -> int:
-    """Without an installation: PYTHONPATH=sim2real:training:export python -m bm_training.diffusion.train."""
-    import tyro
-
-    from bm_core.errors import BmError
-
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    try:
-        return tyro.cli(TrainDiffusion, prog="bm train diffusion")()
-    except BmError as error:
-        report(f"error: {error}")
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_as_module(TrainDiffusion, "bm train diffusion"))

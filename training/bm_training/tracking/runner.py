@@ -140,6 +140,7 @@ class Runner:
             "time/collect_s": collected - started,
             "time/learn_s": finished - collected,
             "time/steps": float(self.steps),
+            "time/iteration": float(self.iteration + 1),
             "policy/std": self.alg.get_policy().output_std.mean().item(),
             "policy/learning_rate": float(self.alg.learning_rate),
         }

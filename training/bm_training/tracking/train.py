@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bm_training.run_control import report, repository_commit, stopped_by_signals
+from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
 
 if TYPE_CHECKING:
     from bm_training.tracking.distributed import Ranks
@@ -222,19 +221,5 @@ class TrainTracking:
         write_result(path, command="train tracking", rows=[values], summary=summary, passed=True)
 
 
-def main() -> int:
-    """Without an installation: PYTHONPATH=sim2real:training:export python -m bm_training.tracking.train."""
-    import tyro
-
-    from bm_core.errors import BmError
-
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    try:
-        return tyro.cli(TrainTracking, prog="bm train tracking")()
-    except BmError as error:
-        report(f"error: {error}")
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_as_module(TrainTracking, "bm train tracking"))
