@@ -46,7 +46,7 @@ def report(line: str) -> None:
 
 
 def run_as_module(command: type[Any], prog: str) -> int:
-    """`python -m` for a command class, a dataclass to call, where the package is not installed: PYTHONPATH=sim2real:training:export."""
+    """`python -m` for a command class, a dataclass to call; PYTHONPATH=sim2real:training:export where not installed."""
     import tyro
 
     from bm_core.errors import BmError
