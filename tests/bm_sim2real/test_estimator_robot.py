@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bm_core.data import shipped_folder
+from bm_core.data import shipped
 from bm_core.g1 import G1
 from bm_sim2real.clip_files import ClipFile
 from bm_sim2real.estimator_evaluation import EstimatorTrial, run_trial
@@ -120,10 +120,7 @@ def test_any_robot_can_be_given_an_estimator():
 
 
 def tracker():
-    path = shipped_folder("policies") / "g1_tracker.onnx"
-    if not path.is_file():
-        pytest.skip("policies/g1_tracker.onnx is not there yet")
-    return TrackerPolicy.load(path)
+    return TrackerPolicy.load(shipped("policies", "g1_tracker.onnx"))
 
 
 @pytest.mark.parametrize("pushed", [False, True])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from bm_core.data import shipped
-from bm_core.errors import ConfigError
 from bm_core.g1 import G1
 from bm_core.motion import load_clip
 from bm_core.rotations import quat_from_euler_xyz, quat_multiply, quat_rotate_inverse
@@ -19,10 +18,7 @@ from bm_sim2real.robots.simulation_config import SimulationConfig
 
 @pytest.fixture(scope="module")
 def tracker():
-    try:
-        return TrackerPolicy.load(shipped("policies", "g1_tracker.onnx"))
-    except ConfigError as error:
-        pytest.skip(f"no shipped tracker: {error}")
+    return TrackerPolicy.load(shipped("policies", "g1_tracker.onnx"))
 
 
 @pytest.fixture(scope="module")
