@@ -126,7 +126,7 @@ def tracker():
 @pytest.mark.parametrize("pushed", [False, True])
 def test_the_shipped_tracker_walks_and_the_estimator_follows(pushed):
     """10 s; bars of the issue."""
-    clip = ClipFile(path=shipped_folder("motions") / "stream_s2_001.npz", start_s=2.0, end_s=12.0)
+    clip = ClipFile(path=shipped("motions", "stream_s2_001.npz"), start_s=2.0, end_s=12.0)
     result = run_trial(tracker(), EstimatorTrial(name="walk", clips=(clip,), is_pushed=pushed, imu=TYPICAL))
     assert not result.ended
     assert result.vel_rmse < 0.1
