@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Bundle:
     path: Path
     contract: Contract
     model: OnnxFile
-    trace: GoldenTrace | None
+    trace: GoldenTrace | None = field(repr=False)
     """None for foreign bundles."""
     trace_tolerance: float
     """Largest |got - expected| / max(1, |expected|), measured at export; 1e-4 for float32."""

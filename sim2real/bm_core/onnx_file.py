@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bm_core.errors import BundleError
@@ -42,7 +42,7 @@ class OnnxFile:
     opset: int
     """Of the default operator domain."""
     producer: str
-    metadata: dict[str, str]
+    metadata: dict[str, str] = field(repr=False)
     graph_sha256: str
     """Of the serialized graph: weights and structure, not the metadata."""
     inputs: tuple[Tensor, ...]
