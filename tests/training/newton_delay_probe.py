@@ -14,7 +14,7 @@ from bm_core.motion import clip_from_qpos
 from bm_training.tracking.actions import joint_action
 from bm_training.tracking.command import motion_command
 from bm_training.tracking.env_cfg import Backend, TaskConfig, tracking_env_cfg
-from bm_training.tracking.motion_set import MotionSet, Role
+from bm_training.tracking.motion_set import LoadedMotionSet, Role
 
 NUM_ENVS = 5
 
@@ -23,7 +23,7 @@ def main() -> None:
     root_pos = np.tile([0.0, 0.0, 0.76], (30, 1))
     joint_pos = np.tile(G1.default_joint_pos, (30, 1))
     clip = clip_from_qpos("still", root_pos, np.tile([1.0, 0.0, 0.0, 0.0], (30, 1)), joint_pos, 50.0)
-    motions = MotionSet(name="still", clips=(clip,), weights=(1.0,), roles=(Role.OTHER,))
+    motions = LoadedMotionSet(name="still", clips=(clip,), weights=(1.0,), roles=(Role.OTHER,))
     task = TaskConfig(
         load_motions=motions.on_device,
         num_envs=NUM_ENVS,

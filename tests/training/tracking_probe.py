@@ -25,7 +25,7 @@ from bm_training.rotations import quat_rotate_inverse
 from bm_training.tracking.actions import joint_action
 from bm_training.tracking.command import motion_command
 from bm_training.tracking.env_cfg import Backend, TaskConfig, tracking_env_cfg
-from bm_training.tracking.motion_set import MotionSet, Role
+from bm_training.tracking.motion_set import LoadedMotionSet, Role
 
 NUM_ENVS = 4
 FRAMES = 40
@@ -197,7 +197,7 @@ def stays_finite(env, scale: float) -> dict:
 
 def main() -> None:
     clip = swaying_clip()
-    motions = MotionSet(name="sway", clips=(clip,), weights=(1.0,), roles=(Role.OTHER,))
+    motions = LoadedMotionSet(name="sway", clips=(clip,), weights=(1.0,), roles=(Role.OTHER,))
     task = TaskConfig(
         load_motions=motions.on_device,
         num_envs=NUM_ENVS,

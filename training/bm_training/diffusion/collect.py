@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bm_training.diffusion.collector import Collector
     from bm_training.diffusion.rollout_file import Rollouts, RolloutWriter
     from bm_training.diffusion.teacher import TeacherCheckpoint
-    from bm_training.tracking.motion_set import MotionSet
+    from bm_training.tracking.motion_set import LoadedMotionSet
 
 _REPORT_S = 10.0
 
@@ -93,14 +93,14 @@ class Collect:
 
     # -- parts
 
-    def _motions(self) -> MotionSet:
+    def _motions(self) -> LoadedMotionSet:
         from bm_training.tracking.motion_set import motion_set_of_paths, read_motion_set
 
         if self.motion_set is not None:
             return read_motion_set(self.motion_set, self.motion_root)
         return motion_set_of_paths(str(self.motions).split(","), self.motion_root)
 
-    def _task(self, teacher: TeacherCheckpoint, motions: MotionSet, device: str, seed: int) -> Any:
+    def _task(self, teacher: TeacherCheckpoint, motions: LoadedMotionSet, device: str, seed: int) -> Any:
         from bm_training.sampling import AdaptiveSamplerConfig, SamplingMode
         from bm_training.tracking.env_cfg import PHYSICS_DT, Backend, TaskConfig
 
@@ -116,7 +116,7 @@ class Collect:
             sampler=AdaptiveSamplerConfig(mode=SamplingMode.UNIFORM),
         )
 
-    def _writer(self, teacher: TeacherCheckpoint, motions: MotionSet) -> RolloutWriter:
+    def _writer(self, teacher: TeacherCheckpoint, motions: LoadedMotionSet) -> RolloutWriter:
         from bm_training.diffusion.rollout_file import RolloutWriter
 
         provenance = {

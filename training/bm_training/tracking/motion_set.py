@@ -29,7 +29,7 @@ class Role(str, Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MotionSet:
+class LoadedMotionSet:
     """Clips with weights and roles, loaded."""
 
     name: str
@@ -67,11 +67,11 @@ class TrainingMotions:
     """(M,) bool"""
 
 
-def read_motion_set(name_or_file: str, root: Path | None = None) -> MotionSet:
+def read_motion_set(name_or_file: str, root: Path | None = None) -> LoadedMotionSet:
     """A shipped set by name, or a YAML file; `root` replaces ${MOTIONS}. Raises ConfigError or ClipError."""
     entries = load_motion_set(name_or_file, motion_root=root)
     loaded = load_clips(entries)
-    return MotionSet(
+    return LoadedMotionSet(
         name=entries.name,
         clips=tuple(clip for clip, _ in loaded),
         weights=tuple(weight for _, weight in loaded),
@@ -79,7 +79,7 @@ def read_motion_set(name_or_file: str, root: Path | None = None) -> MotionSet:
     )
 
 
-def motion_set_of_paths(paths: Sequence[str], root: Path | None = None) -> MotionSet:
+def motion_set_of_paths(paths: Sequence[str], root: Path | None = None) -> LoadedMotionSet:
     """Files and folders, below `root` or as they are; weights 1, no roles: those need a motion set."""
     clips: list[MotionClip] = []
     for path in paths:
@@ -90,4 +90,4 @@ def motion_set_of_paths(paths: Sequence[str], root: Path | None = None) -> Motio
     if doubled:
         raise ConfigError(f"--motions: clip {doubled[0]} occurs twice; name each once")
     name = "+".join(Path(path).stem for path in paths)[:60]
-    return MotionSet(name=name, clips=tuple(clips), weights=(1.0,) * len(clips), roles=(Role.OTHER,) * len(clips))
+    return LoadedMotionSet(name=name, clips=tuple(clips), weights=(1.0,) * len(clips), roles=(Role.OTHER,) * len(clips))

@@ -14,7 +14,7 @@ from bm_training.run_control import report, repository_commit, run_as_module, st
 if TYPE_CHECKING:
     from bm_training.tracking.distributed import Ranks
     from bm_training.tracking.env_cfg import TaskConfig
-    from bm_training.tracking.motion_set import MotionSet
+    from bm_training.tracking.motion_set import LoadedMotionSet
     from bm_training.tracking.runner import Runner
 
 
@@ -99,14 +99,14 @@ class TrainTracking:
 
     # -- parts
 
-    def _motions(self) -> MotionSet:
+    def _motions(self) -> LoadedMotionSet:
         from bm_training.tracking.motion_set import motion_set_of_paths, read_motion_set
 
         if self.motion_set is not None:
             return read_motion_set(self.motion_set, self.motion_root)
         return motion_set_of_paths(str(self.motions).split(","), self.motion_root)
 
-    def _task(self, motions: MotionSet, ranks: Ranks) -> TaskConfig:
+    def _task(self, motions: LoadedMotionSet, ranks: Ranks) -> TaskConfig:
         from bm_core.errors import ConfigError
         from bm_training.sampling import AdaptiveSamplerConfig, SamplingMode
         from bm_training.tracking.env_cfg import PHYSICS_DT, Backend, TaskConfig
@@ -128,7 +128,7 @@ class TrainTracking:
             sampler=AdaptiveSamplerConfig(mode=SamplingMode(self.sampling)),
         )
 
-    def _train(self, motions: MotionSet, ranks: Ranks, started: float) -> dict[str, float]:
+    def _train(self, motions: LoadedMotionSet, ranks: Ranks, started: float) -> dict[str, float]:
         from isaaclab.app import launch_simulation
         from isaaclab.envs import ManagerBasedRLEnv
 
@@ -188,7 +188,7 @@ class TrainTracking:
             new = runner.warm_start(load_checkpoint(path, ranks.device))
             report(f"networks of {path}; new observation blocks: {new}")
 
-    def _provenance(self, motions: MotionSet) -> dict[str, Any]:
+    def _provenance(self, motions: LoadedMotionSet) -> dict[str, Any]:
         options = {name: str(value) for name, value in dataclasses.asdict(self).items()}
         return {
             "commit": repository_commit(),
@@ -197,7 +197,7 @@ class TrainTracking:
             "options": options,
         }
 
-    def _write_contract(self, task: TaskConfig, motions: MotionSet, runner: Runner) -> None:
+    def _write_contract(self, task: TaskConfig, motions: LoadedMotionSet, runner: Runner) -> None:
         from bm_core.atomic_file import atomic_write_text
         from bm_core.contract import Training, g1_contract
 
