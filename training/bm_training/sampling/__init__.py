@@ -2,8 +2,9 @@
 
 from bm_training.sampling.adaptive_sampler import AdaptiveSampler, SamplerSnapshot
 from bm_training.sampling.bins import BinTable, build_bins
-from bm_training.sampling.config import AdaptiveSamplerConfig, Attribution, SamplingMode
+from bm_training.sampling.config import AdaptiveSamplerConfig, Attribution, MotionChoice, SamplingMode
 from bm_training.sampling.episode_counter import EpisodeCounter
+from bm_training.sampling.manual_bins import read_bin_weights
 from bm_training.sampling.start_state import StartState, StartStateConfig, StartStateSampler, start_state
 
 __all__ = [
@@ -12,11 +13,13 @@ __all__ = [
     "Attribution",
     "BinTable",
     "EpisodeCounter",
+    "MotionChoice",
     "SamplerSnapshot",
     "SamplingMode",
     "StartState",
     "StartStateConfig",
     "StartStateSampler",
     "build_bins",
+    "read_bin_weights",
     "start_state",
 ]

@@ -20,6 +20,7 @@ from bm_core.errors import ConfigError
 from bm_training.sampling.alias_table import AliasTable
 from bm_training.sampling.bins import build_bins
 from bm_training.sampling.config import AdaptiveSamplerConfig, SamplingMode
+from bm_training.sampling.probabilities import BinProbabilities
 from bm_training.sampling.ranks import rank, sum_over_ranks
 
 _LOG = logging.getLogger(__name__)
@@ -60,15 +61,11 @@ class AdaptiveSampler:
         self.bins = build_bins(motion_lengths, round(config.bin_s * fps), self.device)
         self.names = list(names) if names is not None else [str(i) for i in range(self.bins.num_motions)]
         self._lengths = torch.as_tensor(motion_lengths).tolist()
-        weight = self._checked(weights, self.bins.num_motions, "motion weights")
+        self.motion_weight = self._checked(weights, self.bins.num_motions, "motion weights")
+        """(M,) float64; a motion of weight 0 is not drawn."""
         if len(self.names) != self.bins.num_motions:
             raise ConfigError(f"sampler: {len(self.names)} names for {self.bins.num_motions} motions")
-        share = weight[self.bins.motion] * self.bins.steps
-        self.base_probabilities = share / share.sum()
-        """q, (B,): motion weight x duration."""
-        self._start_probabilities = torch.zeros_like(self.base_probabilities)
-        self._start_probabilities[self.bins.motion_first_bin] = weight / weight.sum()
-        self._ahead, self._ahead_weight = self.bins.look_ahead(config.kernel_size, config.kernel_gamma)
+        self._formula = BinProbabilities(config, self.bins)
         self.iteration = 0
         # Rows: failures, entries. float64: 50 iterations of 4096 envs stay exact integers before the discount.
         self._sums = torch.zeros(2, self.bins.num_bins, dtype=torch.float64, device=self.device)
@@ -101,6 +98,16 @@ class AdaptiveSampler:
         else:
             weight = self._checked(probabilities, self.bins.num_bins, "bin probabilities")
             self._override = weight / weight.sum()
+        self._refresh()
+
+    @property
+    def base_probabilities(self) -> Tensor:
+        """q, (B,): what is drawn while nothing is known; the floor is lambda of it."""
+        return self._base
+
+    def set_motion_weights(self, weights: Tensor | Sequence[float]) -> None:
+        """Other motion weights (M,), from the next draw on; statistics stay. Raises ConfigError."""
+        self.motion_weight = self._checked(weights, self.bins.num_motions, "motion weights")
         self._refresh()
 
     # -- statistics
@@ -136,20 +143,11 @@ class AdaptiveSampler:
         self._refresh()
 
     def _refresh(self) -> None:
-        self._probabilities = self._target_probabilities()
+        self._base = self._formula.base(self.motion_weight)
+        self._probabilities = self._override
+        if self._probabilities is None:
+            self._probabilities = self._formula.target(self.motion_weight, self.failure_rate, self.iteration)
         self._table = AliasTable(self._probabilities)
-
-    def _target_probabilities(self) -> Tensor:
-        if self._override is not None:
-            return self._override
-        if self.config.mode is SamplingMode.START:
-            return self._start_probabilities
-        if self.config.mode is SamplingMode.UNIFORM:
-            return self.base_probabilities
-        smoothed = (self._ahead_weight * self.failure_rate[self._ahead]).sum(-1)
-        adaptive = self.base_probabilities * smoothed
-        ratio = self.config.uniform_ratio
-        return ratio * self.base_probabilities + (1.0 - ratio) * adaptive / adaptive.sum()
 
     # -- reports
 
@@ -171,10 +169,8 @@ class AdaptiveSampler:
 
     def motion_failure_rates(self) -> dict[str, float]:
         """Failure rate of each motion: mean over its bins, weighted by duration."""
-        per_motion = torch.zeros(2, self.bins.num_motions, dtype=torch.float64, device=self.device)
-        steps = self.bins.steps.double()
-        per_motion.index_add_(1, self.bins.motion, torch.stack([steps * self.failure_rate, steps]))
-        return dict(zip(self.names, (per_motion[0] / per_motion[1]).tolist(), strict=True))
+        rates = self._formula.motion_failure_rate(self.failure_rate)
+        return dict(zip(self.names, rates.tolist(), strict=True))
 
     def snapshot(self) -> SamplerSnapshot:
         """Rate and probability of every bin, on the host."""
@@ -192,6 +188,7 @@ class AdaptiveSampler:
             "iteration": self.iteration,
             "sums": self._sums.clone(),
             "pending": self._pending.clone(),
+            "motion_weight": self.motion_weight.clone(),
             "override": None if self._override is None else self._override.clone(),
             "generator_device": self.device.type,
             "generator": self.generator.get_state(),
@@ -203,6 +200,8 @@ class AdaptiveSampler:
         self.iteration = int(state["iteration"])
         self._sums = state["sums"].to(self.device, torch.float64, copy=True)
         self._pending = state["pending"].to(self.device, torch.float64, copy=True)
+        if "motion_weight" in state:  # older checkpoints have none
+            self.motion_weight = state["motion_weight"].to(self.device, torch.float64, copy=True)
         override = state["override"]
         self._override = None if override is None else override.to(self.device, torch.float64, copy=True)
         if state["generator_device"] == self.device.type:

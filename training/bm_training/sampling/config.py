@@ -28,6 +28,19 @@ class Attribution(str, Enum):
     """Where its episode started (text of v3); only starts are counted."""
 
 
+class MotionChoice(str, Enum):
+    """Whether the motion is drawn before the bin, and how."""
+
+    TABLE = "table"
+    """No: one flat table of bins, by weight x duration (x failure rate of the bin)."""
+    UNIFORM = "uniform"
+    """Every motion alike, then the bin."""
+    WEIGHT = "weight"
+    """By motion weight alone, then the bin."""
+    FAILURE = "failure"
+    """By motion weight x mean failure rate of the motion, then the bin."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AdaptiveSamplerConfig:
     """Numbers of the adaptive sampler."""
@@ -36,6 +49,10 @@ class AdaptiveSamplerConfig:
     """adaptive | uniform | start."""
     attribution: Attribution = Attribution.FAILURE
     """failure | start: the bin that a failure counts for."""
+    motion_choice: MotionChoice = MotionChoice.TABLE
+    """table | uniform | weight | failure."""
+    adaptive_after: int = 0
+    """Adaptive mode: uniform during this many PPO iterations, while statistics are gathered."""
     bin_s: float = 1.0
     """Duration of a bin, s."""
     kernel_size: int = 3
@@ -52,6 +69,7 @@ class AdaptiveSamplerConfig:
         _require(self.kernel_size >= 1, "kernel_size", self.kernel_size, ">= 1 (1 switches the kernel off)")
         _require(0.0 < self.kernel_gamma <= 1.0, "kernel_gamma", self.kernel_gamma, "in (0, 1]")
         _require(0.0 <= self.uniform_ratio <= 1.0, "uniform_ratio", self.uniform_ratio, "in [0, 1]")
+        _require(self.adaptive_after >= 0, "adaptive_after", self.adaptive_after, ">= 0 iterations")
         _require(self.half_life_iterations > 0.0, "half_life_iterations", self.half_life_iterations, "> 0")
 
     @property

@@ -13,6 +13,7 @@ import torch
 from rsl_rl.algorithms import PPO
 
 from bm_core.errors import ConfigError
+from bm_training.sampling import read_bin_weights
 from bm_training.tracking.checkpoint import FORMAT, CheckpointFolder, random_states, set_random_states
 from bm_training.tracking.command import motion_command
 from bm_training.tracking.distributed import Ranks
@@ -87,6 +88,11 @@ class Runner:
     def stop(self) -> None:
         """Save and end after the iteration that runs now (also from a signal handler)."""
         self._is_stopping = True
+
+    def override_bins(self, file: Path) -> None:
+        """Draw starts by the weights in `file` (bm_training.sampling.manual_bins), whatever happens."""
+        sampler = self._motion.sampler
+        sampler.override(read_bin_weights(file, sampler.names, sampler.bins))
 
     def learn(self) -> dict[str, float]:
         """Run until max_iterations, the deadline or `stop`; returns the last iteration's scalars."""

@@ -7,9 +7,12 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
 
 from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
+from bm_training.tracking.sampling_options import SamplingOptions
 
 if TYPE_CHECKING:
     from bm_training.tracking.distributed import Ranks
@@ -63,7 +66,7 @@ class TrainTracking:
     """Commands reach the motors 0..this late, drawn per episode, in steps of 5 ms."""
     solver_loop: bool = False
     """Newton: run the physics steps of a control step in one CUDA graph instead of one graph each; same results."""
-    sampling: Literal["adaptive", "uniform", "start"] = "adaptive"
+    sampler: Annotated[SamplingOptions, tyro.conf.arg(name="")] = SamplingOptions()
     """Where episodes start."""
     resume: Path | None = None
     """Run or checkpoint to continue exactly: networks, optimiser, sampler, random states."""
@@ -108,7 +111,6 @@ class TrainTracking:
 
     def _task(self, motions: LoadedMotionSet, ranks: Ranks) -> TaskConfig:
         from bm_core.errors import ConfigError
-        from bm_training.sampling import AdaptiveSamplerConfig, SamplingMode
         from bm_training.tracking.env_cfg import PHYSICS_DT, Backend, TaskConfig
 
         try:
@@ -125,7 +127,7 @@ class TrainTracking:
             reference_window=window,
             solver_owns_loop=self.solver_loop,
             max_delay_steps=round(self.max_delay_ms / (1000.0 * PHYSICS_DT)),
-            sampler=AdaptiveSamplerConfig(mode=SamplingMode(self.sampling)),
+            sampler=self.sampler.config(),
         )
 
     def _train(self, motions: LoadedMotionSet, ranks: Ranks, started: float) -> dict[str, float]:
@@ -160,6 +162,8 @@ class TrainTracking:
             env = ManagerBasedRLEnv(env_cfg)
             try:
                 runner = Runner(env, ppo, config, ranks, report, self._provenance(motions))
+                if self.sampler.bin_probabilities is not None:
+                    runner.override_bins(self.sampler.bin_probabilities)
                 self._load(runner, ranks)
                 if ranks.is_first:
                     self._write_contract(task, motions, runner)
