@@ -6,16 +6,58 @@ import torch
 
 from bm_core.diffusion.guidance.cost import Weighted, WeightedCosts
 from bm_core.diffusion.guidance.joystick import Velocity, YawRate
+from bm_core.diffusion.guidance.obstacle import Obstacle, Obstacles
+from bm_core.diffusion.guidance.occupancy import distance_grid
+from bm_core.diffusion.guidance.posture import Heading, Height, Posture, Smoothness
+from bm_core.diffusion.guidance.shapes import Box, Capsule, Pillar, Sphere, Wall
+from bm_core.diffusion.guidance.waypoint import Waypoint
 from bm_core.diffusion.layout import TokenLayout
 from bm_core.diffusion.state import StateRepresentation, state_slices
+from bm_core.diffusion.trajectory import PresentFrame
 
 BATCH = 3
+FRAME = PresentFrame(pos_xy=np.array([1.0, -2.0]), yaw=np.array(0.8))
+GRID = distance_grid(np.random.default_rng(5).random((40, 30)) < 0.05, (-1.0, -5.0), 0.1)
+SHAPES = {
+    "sphere": Sphere(center=(1.4, -1.8, 0.9), radius=0.2),
+    "pillar": Pillar(center=(1.4, -1.8), radius=0.2),
+    "pillar per plan": Pillar(center=np.array([[1.4, -1.8], [0.5, -2.0], [2.0, -2.0]])[:, None, None], radius=0.2),
+    "capsule": Capsule(start=(1.0, -1.5, 0.0), end=(1.5, -1.0, 1.0), radius=0.1),
+    "box": Box(center=(1.6, -1.6, 0.5), half_size=(0.3, 0.2, 0.5), yaw=0.4),
+    "wall": Wall(point=(2.0, 0.0), normal=(-3.0, 0.5)),
+    "grid": GRID,
+}
+
+
+def around(*shapes, **settings):
+    return Obstacles(obstacles=[Obstacle(shape=shape) for shape in shapes], frame=FRAME, **settings)
+
+
 COSTS = {
     "velocity": Velocity(velocity=(0.6, -0.2), yaw_rate=0.7),
     "velocity per plan": Velocity(velocity=np.array([[0.6, 0.0], [0.0, 0.3], [-0.4, 0.1]]), yaw_rate=[0.0, 1.0, -1.0]),
     "velocity without sway": Velocity(velocity=(0.6, -0.2), yaw_rate=0.7, sway=0.2),
     "yaw rate": YawRate(yaw_rate=-0.8),
     "yaw rate per plan": YawRate(yaw_rate=[0.4, 0.0, -0.8], sway=0.5),
+    "waypoint": Waypoint(goal=(0.3, -0.2)),
+    "waypoint per plan": Waypoint(goal=np.array([[0.3, -0.2], [2.0, 1.0], [0.0, 0.0]])),
+    "waypoint with a cap": Waypoint(goal=(0.5, 0.5), cap=0.6),
+    "height": Height(height=0.7),
+    "heading": Heading(heading=[2.0, 0.0, -1.0]),
+    "posture": Posture(body_pos=np.linspace(-1, 1, 42).reshape(14, 3), weights=np.linspace(0, 2, 14)),
+    "smoothness": Smoothness(),
+    **{name: around(shape) for name, shape in SHAPES.items()},
+    "several obstacles": around(*SHAPES.values(), delta=0.3),
+    "obstacles within reach": around(*SHAPES.values(), reach=0.5),
+    "obstacles for the root": around(*SHAPES.values(), whole_body=False),
+    "moving obstacle": Obstacles(
+        obstacles=[Obstacle(shape=SHAPES["pillar"], velocity=(0.5, -0.3)), Obstacle(shape=SHAPES["sphere"])],
+        frame=FRAME,
+    ),
+    "obstacles, a frame per plan": Obstacles(
+        obstacles=[Obstacle(shape=SHAPES["box"])],
+        frame=PresentFrame(pos_xy=np.array([[1.0, -2.0], [0.0, 0.0], [2.0, -1.0]]), yaw=np.array([0.8, -1.0, 3.0])),
+    ),
 }
 
 

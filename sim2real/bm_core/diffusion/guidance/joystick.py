@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bm_core.diffusion.guidance.arrays import as_like, library
+from bm_core.diffusion.guidance.arrays import as_like, library, turned
 from bm_core.diffusion.guidance.plan_view import PlanView
 
 
@@ -55,8 +55,7 @@ def _turned(velocity: Any, yaw_rate: Any, plan: PlanView) -> Any:
     goal = as_like(velocity, plan.states)
     angle = as_like(yaw_rate, plan.states)[..., None] * plan.times
     cos, sin = xp.cos(angle), xp.sin(angle)
-    x, y = goal[..., :1], goal[..., 1:]
-    return xp.stack([cos * x - sin * y, sin * x + cos * y], -1)
+    return turned(goal[..., None, :], cos, sin)
 
 
 def _swayed(error: Any, sway: float) -> tuple[Any, Any]:

@@ -1,0 +1,59 @@
+"""Keyframes: states that the plan must pass through, set as clean tokens (inpainting; BeyondMimic v4, Diffuse-CLoC)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bm_core.diffusion.layout import TokenLayout
+from bm_core.diffusion.sampler import PlanRequest
+from bm_core.diffusion.state import StateRepresentation, encode_states
+from bm_core.diffusion.trajectory import PresentFrame, RobotTrajectory
+from bm_core.errors import ConfigError
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keyframes:
+    """Robot states in the world at moments of time."""
+
+    times: Array
+    """(K,) s, increasing, on the clock that plans are stamped with."""
+    trajectory: RobotTrajectory
+    """K instants, no batch shape."""
+
+    def __post_init__(self) -> None:
+        if len(self.times) != len(self.trajectory.root_pos_w):
+            raise ConfigError(f"keyframes: {len(self.times)} times for {len(self.trajectory.root_pos_w)} states")
+        if (np.diff(self.times) <= 0.0).any():
+            raise ConfigError("keyframes: times must increase")
+
+    def ahead(self, now: float, layout: TokenLayout) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which keyframes lie within a plan that starts `now`, and at which of its tokens; (k,) each."""
+        tokens = layout.present + np.round((np.asarray(self.times) - now) / layout.token_dt).astype(np.int64)
+        inside = np.flatnonzero((tokens > layout.present) & (tokens < layout.tokens))
+        # Two in one token: the later one, which the robot has not passed when the plan arrives.
+        last = np.append(np.diff(tokens[inside]) > 0, True)[: len(inside)]
+        return inside[last], tokens[inside[last]]
+
+
+def inpaint(
+    request: PlanRequest,
+    keyframes: Keyframes,
+    now: float,
+    present: PresentFrame,
+    layout: TokenLayout,
+    representation: StateRepresentation = StateRepresentation.BODY_POS,
+) -> PlanRequest:
+    """The request with the keyframes that lie ahead as known states; unchanged if there are none."""
+    index, tokens = keyframes.ahead(now, layout)
+    if not len(index):
+        return request
+    states, levels = request.states.copy(), request.state_levels.copy()
+    states[:, tokens] = encode_states(keyframes.trajectory.take(index), present, representation)
+    levels[tokens] = 0
+    return dataclasses.replace(request, states=states, state_levels=levels)
