@@ -21,7 +21,7 @@ from bm_core import strict_json
 from bm_core.contract import Contract, contract_from_dict
 from bm_core.contract_check import check_contract
 from bm_core.errors import BundleError
-from bm_core.foreign_bundle import check_wbt_metadata, contract_from_wbt, wbt_metadata
+from bm_core.foreign_bundle import TIME_STEP, check_wbt_metadata, contract_from_foreign, wbt_metadata
 from bm_core.golden_trace import GoldenTrace, decode_trace, encode_trace
 from bm_core.onnx_file import OnnxFile, Tensor, read_onnx
 from bm_core.trace_check import TraceReport, check_trace
@@ -34,7 +34,8 @@ MAX_OPSET, MAX_IR_VERSION = 20, 9
 DEFAULT_TOLERANCE = 1e-4
 """trace_tolerance of float32 networks."""
 
-_EXTRA_KEYS = ("graph_sha256", "trace_tolerance", "golden_trace")
+EXTRA_KEYS = ("graph_sha256", "trace_tolerance", "golden_trace")
+"""What the document holds beside the contract itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ class Bundle:
             return _own(path, model)
         if model.producer == PRODUCER:
             raise BundleError(f"{path}: our own export, but without its {CONTRACT_KEY}; copy or export it again")
-        contract, warnings = contract_from_wbt(model, str(path))
+        contract, warnings = contract_from_foreign(path, model, str(path))
         check_contract(contract, str(path))
         _check_interface(path, contract, model)
         return cls(
@@ -98,11 +99,21 @@ class Bundle:
 
 def _own(path: Path, model: OnnxFile) -> Bundle:
     where = f"{path}: {CONTRACT_KEY}"
-    document = strict_json.parse_object(model.metadata[CONTRACT_KEY], where)
-    facts = {key: value for key, value in document.items() if key not in _EXTRA_KEYS}
+    document = own_document(path, model)
+    facts = {key: value for key, value in document.items() if key not in EXTRA_KEYS}
     contract = contract_from_dict(facts, where)
     check_contract(contract, where)
-    for key in _EXTRA_KEYS:
+    check_wbt_metadata(model.metadata, contract, str(path))
+    _check_interface(path, contract, model)
+    trace, tolerance = decode_trace(document["golden_trace"], contract, where), float(document["trace_tolerance"])
+    return Bundle(path=path, contract=contract, model=model, trace=trace, trace_tolerance=tolerance, warnings=())
+
+
+def own_document(path: Path, model: OnnxFile) -> dict[str, Any]:
+    """`bm.contract` of one of our files, parsed, with graph, tolerance and versions checked. BundleError otherwise."""
+    where = f"{path}: {CONTRACT_KEY}"
+    document = strict_json.parse_object(model.metadata[CONTRACT_KEY], where)
+    for key in EXTRA_KEYS:
         if key not in document:
             raise BundleError(f"{where}: key '{key}' is missing; export the bundle again")
     if document["graph_sha256"] != model.graph_sha256:
@@ -114,15 +125,12 @@ def _own(path: Path, model: OnnxFile) -> Bundle:
         raise BundleError(
             f"{path}: opset {model.opset}, IR {model.ir_version}; at most {MAX_OPSET} and {MAX_IR_VERSION} allowed"
         )
-    check_wbt_metadata(model.metadata, contract, str(path))
-    _check_interface(path, contract, model)
-    trace = decode_trace(document["golden_trace"], contract, where)
-    return Bundle(path=path, contract=contract, model=model, trace=trace, trace_tolerance=float(tolerance), warnings=())
+    return document
 
 
 def _check_interface(path: Path, contract: Contract, model: OnnxFile) -> None:
     """The graph takes the observation of the contract and returns its action."""
-    taken = {"obs": contract.observation_dim} | ({"time_step": 1} if contract.reference == "embedded" else {})
+    taken = {"obs": contract.observation_dim} | ({TIME_STEP: 1} if contract.reference != "external" else {})
     if len(model.inputs) != len(taken):
         names = ", ".join(tensor.name for tensor in model.inputs)
         raise BundleError(f"{path}: graph inputs are {names or 'none'}; {', '.join(taken)} expected")

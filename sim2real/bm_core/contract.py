@@ -13,6 +13,7 @@ from bm_core.observation_terms import ObservationTerm
 
 SCHEMA_VERSION = 1
 KIND = "tracker"
+REFERENCES = ("external", "timed", "embedded")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,8 @@ class Contract:
     body_names: tuple[str, ...] = TARGET_BODIES
     """Bodies that training tracked."""
     reference: str = "external"
-    """external: frames come through the observation; embedded: the graph has its motion inside and returns it."""
+    """external: frames come through the observation; timed: the graph wants their number, too; embedded: it has the
+    motion inside and returns it."""
     first_frame: int = 1
     """Frame that the first observation holds when the robot starts on frame 0."""
     last_action: tuple[float, ...] = (0.0,) * len(G1.joint_names)

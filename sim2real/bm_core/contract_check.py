@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bm_core.contract import Contract
+from bm_core.contract import REFERENCES, Contract
 from bm_core.errors import BundleError
 from bm_core.g1 import CONTROL_DT, G1, RobotSpec
 from bm_core.observation_terms import WINDOW_TERM, ObservationTerm, term_dim
@@ -20,8 +20,10 @@ def check_contract(contract: Contract, where: str, robot: RobotSpec = G1) -> Non
     """BundleError, prefixed with `where`, unless the contract can be run on `robot`."""
     if contract.robot != robot.name:
         raise BundleError(f"{where}: made for robot '{contract.robot}', this is '{robot.name}'")
-    if contract.reference not in ("external", "embedded"):
-        raise BundleError(f"{where}: reference '{contract.reference}' is unknown; external or embedded expected")
+    if contract.reference not in REFERENCES:
+        raise BundleError(
+            f"{where}: reference '{contract.reference}' is unknown; one of {', '.join(REFERENCES)} expected"
+        )
     if not math.isclose(contract.control_dt, CONTROL_DT, abs_tol=1e-9):
         raise BundleError(f"{where}: control_dt is {contract.control_dt} s, the control loop runs at {CONTROL_DT} s")
     if contract.first_frame < 0:

@@ -25,6 +25,11 @@ ANCHOR_BODY = "torso_link"
 FEET = ("left_ankle_roll_link", "right_ankle_roll_link")
 END_EFFECTORS = (*FEET, "left_wrist_yaw_link", "right_wrist_yaw_link")
 
+PELVIS_IMU = (0.04525, 0.0, -0.08339)
+"""Where the IMU sits in the pelvis frame, m."""
+PELVIS_COM = (0.0, 0.0, -0.07605)
+"""Centre of mass of the pelvis link in its frame, m."""
+
 TARGET_BODIES = (
     "pelvis",
     "left_hip_roll_link",

@@ -13,19 +13,24 @@ reference at frame k; X^T turns a world vector into the frame of X. Torch twins 
 | joint_pos | 29 | joint_pos - default_joint_pos |
 | joint_vel | 29 | joint_vel |
 | actions | 29 | the last action as the network gave it |
+| base_lin_vel_com | 3 | the same of the pelvis' centre of mass (Isaac Lab's root velocity): v + w x c |
+| base_lin_vel_imu | 3 | the same of the pelvis IMU's site (mjlab's velocimeter): v + w x c |
+| projected_gravity | 3 | unit vector of gravity in the pelvis frame: (0, 0, -1) when upright |
 | reference_window | 39 each | per offset d: joint_pos_r(k+d) - default, R_t^T R_r(k+d) as 6, height, velocity (below) |
 
 reference_window, offsets in order, each: joint_pos_r(k+d) - default_joint_pos (29); motion_anchor_ori_b with frame k+d
 (6); p_r(k+d).z, m (1); Y^T v_r(k+d), the velocity of the reference's anchor in its own yaw frame Y (3).
 Joints are in the policy's order. k + d is clamped to the last frame. Each term is multiplied by its scale, then enters
 its history (oldest first, flattened within the term as Isaac Lab does; the first step fills it).
-Source: whole_body_tracking's observation terms (reference sheet 1.3); reference_window is ours.
+Source: whole_body_tracking's observation terms (reference sheet 1.3); reference_window is ours; the last three are of
+policies from elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +38,7 @@ from numpy.typing import NDArray
 from bm_core import rotations_single as single
 from bm_core.contract import Contract
 from bm_core.errors import BundleError, RobotError
-from bm_core.g1 import G1
+from bm_core.g1 import G1, PELVIS_COM, PELVIS_IMU
 from bm_core.kinematics import KinematicTree, g1_kinematics
 from bm_core.observation_terms import TERMS_NEEDING_STATE, WINDOW_TERM, ObservationTerm, term_dim
 from bm_core.reference import Reference, ReferenceFrame
@@ -153,6 +158,9 @@ class ObservationBuilder:
             "motion_anchor_pos_b": self._motion_anchor_pos_b,
             "motion_anchor_ori_b": self._motion_anchor_ori_b,
             "base_lin_vel": _base_lin_vel,
+            "base_lin_vel_com": partial(_point_lin_vel, PELVIS_COM),
+            "base_lin_vel_imu": partial(_point_lin_vel, PELVIS_IMU),
+            "projected_gravity": _projected_gravity,
             "base_ang_vel": _base_ang_vel,
             "joint_pos": self._joint_pos,
             "joint_vel": self._joint_vel,
@@ -219,9 +227,24 @@ class ObservationBuilder:
 
 
 def _base_lin_vel(tick: _Tick, out: NDArray[np.float32]) -> None:
+    out[:] = _pelvis_lin_vel(tick)
+
+
+def _point_lin_vel(point: single.Vector, tick: _Tick, out: NDArray[np.float32]) -> None:
+    """Velocity of a point of the pelvis, `point` in its frame, m."""
+    spin, (x, y, z) = tick.state.pelvis_gyro_b.tolist(), point
+    out[:] = _pelvis_lin_vel(tick)
+    out += (spin[1] * z - spin[2] * y, spin[2] * x - spin[0] * z, spin[0] * y - spin[1] * x)
+
+
+def _pelvis_lin_vel(tick: _Tick) -> NDArray[np.float64]:
     if tick.state.pelvis_lin_vel_b is None:
         raise RobotError("robot state without pelvis_lin_vel_b, which observation term 'base_lin_vel' needs")
-    out[:] = tick.state.pelvis_lin_vel_b
+    return tick.state.pelvis_lin_vel_b
+
+
+def _projected_gravity(tick: _Tick, out: NDArray[np.float32]) -> None:
+    out[:] = single.rotate_inverse(tick.state.pelvis_quat_w.tolist(), (0.0, 0.0, -1.0))
 
 
 def _base_ang_vel(tick: _Tick, out: NDArray[np.float32]) -> None:

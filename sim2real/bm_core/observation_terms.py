@@ -20,13 +20,21 @@ TERM_DIMS = {
 }
 """Terms of whole_body_tracking and their sizes, in its order (160 together)."""
 
+FOREIGN_TERM_DIMS = {"base_lin_vel_com": 3, "base_lin_vel_imu": 3, "projected_gravity": 3}
+"""Terms that only policies of other projects have: our own are not trained on them."""
+
 WINDOW_TERM = "reference_window"
 WINDOW_STEPS = (4, 8, 16)
 """Default look-ahead of `reference_window`, frames."""
 WINDOW_STEP_DIM = NUM_JOINTS + 6 + 1 + 3
 """Per offset: joint positions, anchor orientation, anchor height, anchor linear velocity."""
 
-TERMS_NEEDING_STATE = {"motion_anchor_pos_b": "pelvis_pos_w", "base_lin_vel": "pelvis_lin_vel_b"}
+TERMS_NEEDING_STATE = {
+    "motion_anchor_pos_b": "pelvis_pos_w",
+    "base_lin_vel": "pelvis_lin_vel_b",
+    "base_lin_vel_com": "pelvis_lin_vel_b",
+    "base_lin_vel_imu": "pelvis_lin_vel_b",
+}
 """Terms that exist only with state estimation, and the optional field of RobotState that each reads."""
 
 
@@ -54,10 +62,11 @@ def term_dim(name: str, steps: tuple[int, ...] = ()) -> int:
     """Numbers of one control step of a term. BundleError if the name is unknown."""
     if name == WINDOW_TERM:
         return WINDOW_STEP_DIM * len(steps)
-    if name not in TERM_DIMS:
-        known = ", ".join([*TERM_DIMS, WINDOW_TERM])
+    dims = TERM_DIMS | FOREIGN_TERM_DIMS
+    if name not in dims:
+        known = ", ".join([*dims, WINDOW_TERM])
         raise BundleError(f"observation term '{name}' is unknown; known are {known}")
-    return TERM_DIMS[name]
+    return dims[name]
 
 
 def observation_term(

@@ -2,54 +2,29 @@
 
 import numpy as np
 import pytest
+import yaml
+from foreign_files import (
+    OBSERVATIONS_160,
+    column,
+    deploy_document,
+    mjlab_entries,
+    wbt_entries,
+    write_holosoma,
+    write_unitree_rl_lab,
+    write_wbt,
+)
 from tiny_bundle import network, save, session
 
 from bm_core.bundle import Bundle
 from bm_core.errors import BundleError
 from bm_core.joint_order import ISAAC_JOINT_NAMES
 
-# Three decimals, breadth-first: what whole_body_tracking writes. Gains and scales: reference sheet 1.5.
 KNEE, WRIST = ISAAC_JOINT_NAMES.index("left_knee_joint"), ISAAC_JOINT_NAMES.index("left_wrist_yaw_joint")
-GROUPS = {
-    ("hip_pitch", "hip_yaw", "waist_yaw"): ("40.179", "2.558", "0.548"),
-    ("hip_roll", "knee"): ("99.098", "6.309", "0.351"),
-    ("ankle", "waist_roll", "waist_pitch"): ("28.501", "1.814", "0.439"),
-    ("shoulder", "elbow", "wrist_roll"): ("14.251", "0.907", "0.439"),
-    ("wrist_pitch", "wrist_yaw"): ("16.778", "1.068", "0.075"),
-}
-DEFAULTS = {
-    "hip_pitch": "-0.312",
-    "knee": "0.669",
-    "ankle_pitch": "-0.363",
-    "shoulder_pitch": "0.200",
-    "elbow": "0.600",
-}
-DEFAULTS |= {"left_shoulder_roll": "0.200", "right_shoulder_roll": "-0.200"}
-
-
-def column(index: int) -> str:
-    rows = [next(v for keys, v in GROUPS.items() if any(key in name for key in keys)) for name in ISAAC_JOINT_NAMES]
-    return ",".join(row[index] for row in rows)
 
 
 def foreign(**changes: str | None) -> dict[str, str]:
-    metadata: dict[str, str | None] = {
-        "run_path": "team/project/run",
-        "joint_names": ",".join(ISAAC_JOINT_NAMES),
-        "joint_stiffness": column(0),
-        "joint_damping": column(1),
-        "default_joint_pos": ",".join(
-            next((v for key, v in DEFAULTS.items() if key in name), "0.000") for name in ISAAC_JOINT_NAMES
-        ),
-        "command_names": "motion",
-        "observation_names": "command,motion_anchor_ori_b,base_ang_vel,joint_pos,joint_vel,actions",
-        "observation_history_lengths": "1.000,1.000,1.000,1.000,1.000,0.000",
-        "action_scale": column(2),
-        "anchor_body_name": "torso_link",
-        "body_names": "pelvis,torso_link",
-        **changes,
-    }
-    return {key: value for key, value in metadata.items() if value is not None}
+    entries = {**wbt_entries(), "body_names": "pelvis,torso_link", **changes}
+    return {key: value for key, value in entries.items() if value is not None}
 
 
 def write(path, metadata, num_inputs=154, embedded=False):
@@ -72,9 +47,106 @@ def test_a_foreign_policy_loads_with_its_own_joint_order_and_numbers(tmp_path):
 
 
 def test_an_embedded_motion_is_recognised(tmp_path):
-    bundle = Bundle.read(write(tmp_path / "x.onnx", foreign(), embedded=True))
+    bundle = Bundle.read(write_wbt(tmp_path / "x.onnx"))
     assert bundle.contract.reference == "embedded"
     assert [tensor.name for tensor in bundle.model.inputs] == ["obs", "time_step"]
+
+
+def test_a_time_step_without_a_motion_is_recognised(tmp_path):
+    assert Bundle.read(write(tmp_path / "x.onnx", foreign(), embedded=True)).contract.reference == "timed"
+
+
+def test_the_base_velocity_is_that_of_the_point_the_trainer_observes(tmp_path):
+    """Isaac Lab: centre of mass of the pelvis; mjlab: velocimeter at the IMU."""
+    isaac = Bundle.read(write_wbt(tmp_path / "a.onnx", entries=wbt_entries(observations=OBSERVATIONS_160)))
+    mjlab = Bundle.read(write_wbt(tmp_path / "b.onnx", entries=mjlab_entries()))
+    assert [t.name for t in isaac.contract.observations][3] == "base_lin_vel_com"
+    assert [t.name for t in mjlab.contract.observations][3] == "base_lin_vel_imu"
+    assert any("centre of mass" in warning for warning in isaac.warnings)
+
+
+def test_mjlabs_history_and_scale_of_each_term_are_read(tmp_path):
+    entries = mjlab_entries() | {
+        "observation_terms_history_length": "0,0,0,0,4,0,0,0",
+        "observation_terms_scale": "1.0,1.0,1.0,1.0,0.25,1.0,0.050;0.050;0.050,1.0",
+    }
+    model = network(169, extra_input=False)
+    model.producer_name = "pytorch"
+    terms = {t.name: t for t in Bundle.read(save(model, entries, tmp_path / "x.onnx")).contract.observations}
+    assert (terms["base_ang_vel"].history, terms["base_ang_vel"].scale) == (4, 0.25)
+    assert terms["joint_vel"].scale == 0.05 and terms["joint_pos"].history == 1
+
+
+def test_holosomas_json_metadata_and_sorted_terms_are_understood(tmp_path):
+    bundle = Bundle.read(write_holosoma(tmp_path / "x.onnx"))
+    contract = bundle.contract
+    names = [term.name for term in contract.observations]
+    assert names == ["actions", "base_ang_vel", "joint_pos", "joint_vel", "command", "motion_anchor_ori_b"]
+    assert contract.reference == "embedded" and contract.stiffness[3] == 99.098 and contract.action.scale[28] == 0.075
+    assert contract.action.default_joint_pos[0] == pytest.approx(-0.312)
+    for key in ("observation_names", "default_joint_pos"):
+        assert any(f"'{key}' is missing, assumed" in warning for warning in bundle.warnings)
+
+
+def test_unitree_rl_labs_deploy_yaml_beside_the_policy_is_read(tmp_path):
+    bundle = Bundle.read(write_unitree_rl_lab(tmp_path))
+    contract = bundle.contract
+    assert contract.action.joint_names == ISAAC_JOINT_NAMES
+    assert contract.stiffness[KNEE] == 99.1 and contract.damping[WRIST] == 1.07  # motor order in the file
+    assert contract.action.default_joint_pos[KNEE] == 0.669 and contract.action.scale[WRIST] == 0.075
+    assert [term.name for term in contract.observations][0] == "command"
+    assert any("deploy.yaml" in warning for warning in bundle.warnings)
+
+
+def test_what_a_file_lacks_may_stand_in_a_yaml_beside_it(tmp_path):
+    path = write(tmp_path / "x.onnx", foreign(observation_names=None, joint_damping=None))
+    with pytest.raises(BundleError, match="'observation_names'"):
+        Bundle.read(path)
+    beside = {
+        "observation_names": "command,motion_anchor_ori_b,base_ang_vel,joint_pos,joint_vel,actions",
+        "joint_damping": [2.0] * 29,
+        "joint_stiffness": [1.0] * 29,
+    }
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(beside))
+    contract = Bundle.read(path).contract
+    assert contract.damping == (2.0,) * 29 and contract.stiffness[KNEE] == 99.098  # the file's own word goes first
+
+
+def test_projected_gravity_is_a_term_of_foreign_policies(tmp_path):
+    names = "command,projected_gravity,base_ang_vel,joint_pos,joint_vel,actions"
+    metadata = foreign(observation_names=names)
+    contract = Bundle.read(write(tmp_path / "x.onnx", metadata, num_inputs=151)).contract
+    assert contract.observations[1].dim == 3
+
+
+DEPLOY_REFUSALS = {
+    "23 joints": ({"joint_ids_map": list(range(23))}, "joint_ids_map has 23 joints"),
+    "other rate": ({"step_dt": 0.01}, "step_dt is 0.01 s"),
+    "missing gains": ({"stiffness": None}, "key 'stiffness' is missing"),
+    "short gains": ({"damping": [1.0]}, "damping has 1 numbers for 29 joints"),
+    "two actions": ({"actions": {"a": {}, "b": {}}}, "actions must hold one entry"),
+    "velocity task": (
+        {"observations": {"velocity_commands": {"scale": None}}},
+        "observation term 'velocity_commands' is unknown",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", DEPLOY_REFUSALS)
+def test_an_unclear_deploy_yaml_is_refused(tmp_path, case):
+    changes, message = DEPLOY_REFUSALS[case]
+    document = {key: value for key, value in (deploy_document() | changes).items() if value is not None}
+    with pytest.raises(BundleError, match=message):
+        Bundle.read(write_unitree_rl_lab(tmp_path, document))
+
+
+def test_clipped_observations_and_mixed_scales_are_refused(tmp_path):
+    clip = mjlab_entries() | {"observation_terms_clip": ",".join(["-inf;inf"] * 7 + ["-1.000;1.000"])}
+    with pytest.raises(BundleError, match="an observation term is clipped"):
+        Bundle.read(write_wbt(tmp_path / "x.onnx", entries=clip))
+    scale = mjlab_entries() | {"observation_terms_scale": ",".join(["1.0"] * 7 + ["1.000;2.000"])}
+    with pytest.raises(BundleError, match="'observation_terms_scale' scales the numbers of one term differently"):
+        Bundle.read(write_wbt(tmp_path / "y.onnx", entries=scale))
 
 
 def test_what_old_exporters_left_out_is_assumed_aloud(tmp_path):
@@ -97,7 +169,7 @@ def test_old_term_names_and_one_scale_for_all_joints_are_understood(tmp_path):
 def test_other_gains_are_reported_rounded_ones_are_not(tmp_path):
     path = tmp_path / "x.onnx"
     assert not any("gains" in warning for warning in Bundle.read(write(path, foreign())).warnings)
-    stiff = foreign(joint_stiffness=column(0).replace("99.098", "150.000"))
+    stiff = foreign(joint_stiffness=",".join(column(0)).replace("99.098", "150.000"))
     assert any(
         "gains differ" in warning and "4 joints, first left_hip_roll_joint" in warning
         for warning in Bundle.read(write(path, stiff)).warnings
@@ -112,7 +184,7 @@ REFUSALS = {
         "observation term 'gait_phase' is unknown",
     ),
     "23 joints": ({"joint_names": ",".join(ISAAC_JOINT_NAMES[:23])}, "has 29 numbers, 23 expected"),
-    "another robot": ({"joint_names": column(0)}, "joint '40.179' is not one of"),
+    "another robot": ({"joint_names": ",".join(column(0))}, "joint '40.179' is not one of"),
     "words for numbers": ({"joint_damping": "stiff"}, "'joint_damping' holds 'stiff', numbers expected"),
     "nan": ({"action_scale": "nan"}, "'action_scale' holds NaN"),
     "negative damping": ({"joint_damping": "-1.0"}, "damping of left_hip_pitch_joint is -1.0"),

@@ -8,7 +8,7 @@ import pytest
 
 from bm_core.contract import Contract, Training, g1_contract
 from bm_core.errors import BundleError, RobotError
-from bm_core.g1 import mjcf_path
+from bm_core.g1 import PELVIS_COM, PELVIS_IMU, mjcf_path
 from bm_core.observation import BodyFromPelvis, ObservationBuilder
 from bm_core.observation_terms import observation_term, tracker_terms
 from bm_core.reference import ReferenceFrame
@@ -134,6 +134,28 @@ def test_base_velocities_are_the_pelvis_frames():
     robot = state(pelvis_lin_vel_b=np.array([1.0, 2.0, 3.0]), pelvis_gyro_b=np.array([4.0, 5.0, 6.0]))
     seen = observe(contract("base_lin_vel", "base_ang_vel"), robot, Frames(frame()))
     np.testing.assert_array_equal(seen, [1, 2, 3, 4, 5, 6])
+
+
+def test_base_velocities_of_other_trainers_are_of_other_points_of_the_pelvis():
+    """v + w x c by hand: w = (0, 2, 1), IMU at (0.04525, 0, -0.08339), centre of mass at (0, 0, -0.07605)."""
+    robot = state(pelvis_lin_vel_b=np.array([0.5, 0.0, 0.1]), pelvis_gyro_b=np.array([0.0, 2.0, 1.0]))
+    seen = observe(contract("base_lin_vel_imu", "base_lin_vel_com"), robot, Frames(frame()))
+    imu, com = seen[:3], seen[3:]
+    assert imu == pytest.approx([0.5 - 2 * 0.08339, 0.04525, 0.1 - 2 * 0.04525], abs=1e-6)
+    assert com == pytest.approx([0.5 - 2 * 0.07605, 0.0, 0.1], abs=1e-6)
+
+
+def test_the_points_of_the_pelvis_are_those_of_the_model():
+    model = mujoco.MjModel.from_xml_path(str(mjcf_path()))
+    assert model.site("imu_in_pelvis").pos == pytest.approx(PELVIS_IMU, abs=1e-9)
+    assert model.body("pelvis").ipos == pytest.approx(PELVIS_COM, abs=1e-9)
+
+
+def test_projected_gravity_points_down_in_the_pelvis_frame():
+    made = contract("projected_gravity")
+    assert observe(made, state(), Frames(frame())) == pytest.approx([0.0, 0.0, -1.0])
+    nose_down = state(pelvis_quat_w=np.array([HALF, 0.0, HALF, 0.0]))  # pitched by 90 degrees: its x axis points down
+    assert observe(made, nose_down, Frames(frame())) == pytest.approx([1.0, 0.0, 0.0], abs=1e-6)
 
 
 def test_joint_positions_are_offsets_from_the_default_pose():

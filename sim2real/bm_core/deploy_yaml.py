@@ -1,0 +1,75 @@
+"""deploy.yaml of unitree_rl_lab and unitree_rl_mjlab: their policy.onnx says nothing, this file beside it everything.
+
+Layout: exported/policy.onnx and params/deploy.yaml. joint_ids_map gives the motor of each of the policy's joints;
+stiffness and damping are in motor order, everything else in the policy's. Numbers are rounded by hand to 2-3 digits.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bm_core.errors import BundleError
+from bm_core.g1 import CONTROL_DT, G1
+
+_NAME = "deploy.yaml"
+
+
+def deploy_file(policy: Path) -> Path | None:
+    """The deploy.yaml that belongs to a policy: beside it, or in params/ beside its folder."""
+    for candidate in (policy.parent / _NAME, policy.parent.parent / "params" / _NAME):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def deploy_entries(path: Path) -> dict[str, Any]:
+    """The same facts in the keys of whole_body_tracking. BundleError names the key that is missing or does not fit."""
+    document = _document(path)
+    for key in ("joint_ids_map", "stiffness", "damping", "default_joint_pos", "actions", "observations"):
+        if key not in document:
+            raise BundleError(f"{path}: key '{key}' is missing; copy the file that belongs to this policy")
+    motors = document["joint_ids_map"]
+    joints = len(G1.joint_names)
+    if sorted(motors) != list(range(joints)):
+        raise BundleError(f"{path}: joint_ids_map has {len(motors)} joints, each of 0..{joints - 1} once expected")
+    if abs(document.get("step_dt", CONTROL_DT) - CONTROL_DT) > 1e-9:
+        raise BundleError(f"{path}: step_dt is {document['step_dt']} s, the control loop runs at {CONTROL_DT} s")
+    action = _only(path, "actions", document["actions"])
+    terms = document["observations"]
+    return {
+        "joint_names": [G1.joint_names[motor] for motor in motors],
+        "joint_stiffness": _by_motor(path, "stiffness", document["stiffness"], motors),
+        "joint_damping": _by_motor(path, "damping", document["damping"], motors),
+        "default_joint_pos": action.get("offset", document["default_joint_pos"]),
+        "action_scale": action.get("scale", 1.0),
+        "observation_names": list(terms),
+        "observation_history_lengths": [term.get("history_length", 1) for term in terms.values()],
+        "observation_terms_scale": [term.get("scale") or 1.0 for term in terms.values()],
+        "observation_terms_clip": [term.get("clip") or [] for term in terms.values()],
+        "action_clip": action.get("clip"),
+    }
+
+
+def _document(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise BundleError(f"{path}: not valid YAML: {' '.join(str(error).split())[:160]}") from error
+    if not isinstance(document, dict):
+        raise BundleError(f"{path}: not a deploy.yaml: a mapping expected")
+    return document
+
+
+def _only(path: Path, key: str, entries: Any) -> dict[str, Any]:
+    if not isinstance(entries, dict) or len(entries) != 1:
+        raise BundleError(f"{path}: {key} must hold one entry, JointPositionAction")
+    return next(iter(entries.values()))
+
+
+def _by_motor(path: Path, key: str, values: list[float], motors: list[int]) -> list[float]:
+    if len(values) != len(motors):
+        raise BundleError(f"{path}: {key} has {len(values)} numbers for {len(motors)} joints")
+    return [values[motor] for motor in motors]
