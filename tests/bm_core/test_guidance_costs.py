@@ -7,7 +7,7 @@ from bm_core.diffusion.guidance.barrier import finite_barrier, relaxed_barrier
 from bm_core.diffusion.guidance.cost import Weighted, WeightedCosts
 from bm_core.diffusion.guidance.frame import to_present, to_world, wrapped
 from bm_core.diffusion.guidance.joystick import Velocity
-from bm_core.diffusion.guidance.keyframe import Keyframes, inpaint
+from bm_core.diffusion.guidance.keyframe import Keyframes
 from bm_core.diffusion.guidance.obstacle import BODY_RADII, Obstacle, Obstacles, nearest
 from bm_core.diffusion.guidance.occupancy import distance_grid
 from bm_core.diffusion.guidance.plan_view import PlanView
@@ -15,7 +15,6 @@ from bm_core.diffusion.guidance.posture import Posture
 from bm_core.diffusion.guidance.shapes import Box, Capsule, Pillar, Sphere, Wall
 from bm_core.diffusion.guidance.waypoint import Waypoint
 from bm_core.diffusion.layout import TokenLayout
-from bm_core.diffusion.requests import cold_request
 from bm_core.diffusion.state import StateRepresentation, encode_states
 from bm_core.diffusion.trajectory import PresentFrame, RobotTrajectory
 from bm_core.errors import ConfigError
@@ -192,16 +191,14 @@ def keyframes(times):
     return Keyframes(times=np.array(times), trajectory=walking((0.5, 0.0), steps=len(times)))
 
 
-def test_keyframes_become_known_tokens_at_their_time():
-    request = cold_request(LAYOUT, np.zeros((2, 5, 99)), np.zeros((2, 4, 58)), 20)
+def test_keyframes_become_tokens_at_their_time():
     # 0.2 s and 0.6 s ahead: tokens 4 + 5 and 4 + 15; the past one and the one beyond 0.64 s are left out.
     frames = keyframes([9.9, 10.2, 10.6, 11.0])
-    found = inpaint(request, frames, 10.0, ORIGIN, LAYOUT)
-    assert np.flatnonzero(found.state_levels[5:] == 0).tolist() == [4, 14]
+    found = frames.tokens(10.0, ORIGIN, LAYOUT)
+    assert list(found) == [9, 19]
     expected = encode_states(frames.trajectory.take(np.array([1, 2])), ORIGIN)
-    assert found.states[1][[9, 19]] == pytest.approx(expected)
-    assert request.state_levels[9] == 20
-    assert inpaint(request, frames, 20.0, ORIGIN, LAYOUT) is request
+    assert np.stack(list(found.values())) == pytest.approx(expected)
+    assert frames.tokens(20.0, ORIGIN, LAYOUT) == {}
 
 
 def test_of_two_keyframes_in_one_token_the_later_counts_and_times_must_increase():

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bm_core.diffusion.guidance.arrays import turned
 from bm_core.diffusion.trajectory import PresentFrame
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 def to_present(points: Array, present: PresentFrame) -> Array:

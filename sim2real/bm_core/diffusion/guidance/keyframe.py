@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bm_core.diffusion.layout import TokenLayout
-from bm_core.diffusion.sampler import PlanRequest
 from bm_core.diffusion.state import StateRepresentation, encode_states
 from bm_core.diffusion.trajectory import PresentFrame, RobotTrajectory
 from bm_core.errors import ConfigError
@@ -40,20 +38,16 @@ class Keyframes:
         last = np.append(np.diff(tokens[inside]) > 0, True)[: len(inside)]
         return inside[last], tokens[inside[last]]
 
-
-def inpaint(
-    request: PlanRequest,
-    keyframes: Keyframes,
-    now: float,
-    present: PresentFrame,
-    layout: TokenLayout,
-    representation: StateRepresentation = StateRepresentation.BODY_POS,
-) -> PlanRequest:
-    """The request with the keyframes that lie ahead as known states; unchanged if there are none."""
-    index, tokens = keyframes.ahead(now, layout)
-    if not len(index):
-        return request
-    states, levels = request.states.copy(), request.state_levels.copy()
-    states[:, tokens] = encode_states(keyframes.trajectory.take(index), present, representation)
-    levels[tokens] = 0
-    return dataclasses.replace(request, states=states, state_levels=levels)
+    def tokens(
+        self,
+        now: float,
+        present: PresentFrame,
+        layout: TokenLayout,
+        representation: StateRepresentation = StateRepresentation.BODY_POS,
+    ) -> dict[int, Array]:
+        """What a plan from `now` and `present` is given: index of the token -> its state (D,)."""
+        index, tokens = self.ahead(now, layout)
+        if not len(index):
+            return {}
+        states = encode_states(self.trajectory.take(index), present, representation)
+        return dict(zip(tokens.tolist(), states, strict=True))

@@ -1,0 +1,55 @@
+"""How hard guidance pulls: weights, scales and levels, tuned in closed loop for a model and carried by its bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bm_core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidanceSpec:
+    """One model's guidance. Scale and limits are those of `sampler.Guidance`; weights are of the costs in the sum."""
+
+    scale: float = 1.0
+    max_weight: float = 2.0
+    max_step: float = 0.5
+    """Normalised units a token and pass"""
+    min_level: int = 1
+    max_level: int = 20
+    velocity_weight: float = 1.0
+    yaw_rate_weight: float = 1.0
+    sway: float = 1.0
+    """Of both; see joystick.Velocity."""
+    waypoint_weight: float = 1.0
+    waypoint_cap: float = 1.0
+    """m"""
+    turn_gain: float = 1.0
+    """1/s: yaw rate for each rad that the robot faces away from where it goes, or from how it shall stand."""
+    turn_limit: float = 0.6
+    """rad/s"""
+    turn_distance: float = 0.5
+    """m from the waypoint within which the robot no longer turns towards it."""
+    obstacle_weight: float = 0.1
+    obstacle_delta: float = 0.1
+    """m"""
+    obstacle_reach: float = 0.6
+    """m of clearance"""
+    height_weight: float = 1.0
+    smoothness_weight: float = 0.0
+    trim_gain: float = 0.0
+    """1/s; 0: goals are not trimmed."""
+    trim_limit: float = 0.3
+    """m/s and rad/s that a trim may add"""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_level <= self.max_level:
+            raise ConfigError(f"guidance levels {self.min_level}..{self.max_level}: 0 <= min_level <= max_level")
+        for name in ("max_weight", "max_step", "waypoint_cap", "obstacle_delta"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"guidance.{name} = {getattr(self, name)}: must be above 0")
+        if not self.obstacle_reach > self.obstacle_delta:
+            raise ConfigError(
+                f"guidance.obstacle_reach = {self.obstacle_reach} m: must be above obstacle_delta "
+                f"({self.obstacle_delta} m)"
+            )
