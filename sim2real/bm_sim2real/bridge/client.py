@@ -98,6 +98,11 @@ class BridgeClient:
         return bool(self._lease) and int(self._words[Word.LEASE]) == self._lease
 
     @property
+    def lease(self) -> int:
+        """The lease that this client has got or asked for; 0 before it has armed."""
+        return self._lease
+
+    @property
     def pids(self) -> tuple[int, int]:
         """Of guardian and writer."""
         return int(self._words[Word.GUARDIAN_PID]), int(self._words[Word.WRITER_PID])
