@@ -57,6 +57,14 @@ def test_applied_actions_are_labels_with_noise_or_without(folder):
     assert rollouts.action_label.astype(float).std() > 0.1
 
 
+def test_pushes_are_marked_at_the_frame_that_shows_them(folder):
+    _, rollouts = load_rollouts(folder)
+    jump = np.linalg.norm(np.diff(rollouts.root[..., 7:9], axis=1), axis=-1)
+    jolted = rollouts.jolted[:, 1:, 0] == 1
+    assert jolted.sum() >= 3
+    assert jump[jolted].mean() > 3.0 * jump[~jolted].mean()
+
+
 def test_a_collection_is_continued_with_other_noise(folder):
     before = load_rollouts(folder)[0]
     result = collect(folder, "--episodes", str(before.episodes + 1))

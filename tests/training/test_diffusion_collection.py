@@ -91,30 +91,40 @@ def test_only_the_robots_that_restart_get_new_noise():
     assert set(noise.factor.flatten().tolist()) <= {0.0, 0.25, 0.5, 1.0}
 
 
-def keep(keeper, steps, ended=()):
-    """Run two robots; frame t holds t everywhere. `ended`: (step, robot) after which a rollout ends."""
+def keep(keeper, steps, fell=(), timed_out=()):
+    """Run two robots; frame t holds t everywhere. `fell`, `timed_out`: (step, robot) after which a rollout ends."""
     episodes = []
     for t in range(steps):
         frame = [torch.full((2, width), float(t)) for width in (13, 29, 29, 29, 29)]
-        keeper.add(*frame, torch.tensor([7, 8]))
-        flags = torch.tensor([(t, 0) in ended, (t, 1) in ended])
-        episodes.append(keeper.advance(flags))
+        keeper.add(*frame, torch.tensor([t == 3, False]), torch.tensor([7, 8]))
+        failed, over = (torch.tensor([(t, robot) in ends for robot in (0, 1)]) for ends in (fell, timed_out))
+        episodes.append(keeper.advance(failed | over, failed))
     return [(t, found) for t, found in enumerate(episodes) if found is not None]
 
 
 def test_an_episode_is_kept_only_after_it_was_survived():
-    kept = keep(WindowKeeper(KeeperConfig(steps=5, survive=10), 2, 29, "cpu"), 12, ended={(8, 1)})
+    kept = keep(WindowKeeper(KeeperConfig(steps=5, survive=10), 2, 29, "cpu"), 12, fell={(8, 1)})
     ((step, episodes),) = kept
     assert step == 9 and episodes.episodes == 1
     assert episodes.root[0, :, 0].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert episodes.source.tolist() == [7]
+    assert episodes.jolted[0, :, 0].tolist() == [0, 0, 0, 1, 0]
 
 
-def test_the_next_episode_starts_after_the_last_or_after_a_fall():
-    kept = keep(WindowKeeper(KeeperConfig(steps=5, survive=10), 2, 29, "cpu"), 21, ended={(8, 1)})
-    assert [(step, found.episodes, found.root[0, 0, 0]) for step, found in kept] == [(9, 1, 0), (18, 1, 9), (19, 1, 10)]
+def test_a_rollout_is_cut_into_episodes_without_gaps():
+    kept = keep(WindowKeeper(KeeperConfig(steps=5, survive=10), 2, 29, "cpu"), 21, fell={(8, 1)})
+    found = [(step, part.root[:, 0, 0].tolist()) for step, part in kept]
+    # Robot 0 starts at 0, robot 1 again at 9.
+    assert found == [(9, [0.0]), (14, [5.0]), (18, [9.0]), (19, [10.0])]
+    assert kept[1][1].root[0, :, 0].tolist() == [5.0, 6.0, 7.0, 8.0, 9.0]
     with pytest.raises(ConfigError, match="1..survive"):
         KeeperConfig(steps=6, survive=5)
+
+
+def test_an_episode_that_is_due_survives_a_time_out_but_not_a_fall():
+    config = KeeperConfig(steps=5, survive=10)
+    assert len(keep(WindowKeeper(config, 2, 29, "cpu"), 10, timed_out={(9, 0), (9, 1)})) == 1
+    assert keep(WindowKeeper(config, 2, 29, "cpu"), 10, fell={(9, 0), (9, 1)}) == []
 
 
 def walk(velocity, yaw=0.7, frames=125):
@@ -158,6 +168,7 @@ def test_info_says_that_a_small_collection_is_not_enough(tmp_path, capsys):
         joint_vel=joints,
         action_label=joints,
         action_applied=joints,
+        jolted=np.zeros((1, 125, 1), dtype=np.uint8),
         source=np.zeros(1, "i4"),
     )
     writer = RolloutWriter(tmp_path / "data", steps=125, sources=["stream"], provenance={})

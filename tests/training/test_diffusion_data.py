@@ -21,7 +21,7 @@ from bm_core.kinematics import g1_kinematics  # noqa: E402
 from bm_core.rotations import quat_normalize  # noqa: E402
 from bm_training.diffusion.kinematics import forward_kinematics, link_velocities  # noqa: E402
 from bm_training.diffusion.rollout_file import RolloutWriter, load_rollouts, read_manifest  # noqa: E402
-from bm_training.diffusion.windows import Windows, split_episodes  # noqa: E402
+from bm_training.diffusion.windows import TorchMirror, Windows, split_episodes  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -75,7 +75,7 @@ def test_windows_hold_the_states_of_bm_core(representation, steps_per_token):
 def test_only_the_chosen_windows_are_mirrored():
     batch = windows().take(torch.tensor([1, 30]))
     mirrors = state_mirror(), action_mirror(TokenLayout())
-    mirrored = batch.mirrored(torch.tensor([False, True]), *mirrors)
+    mirrored = batch.mirrored(torch.tensor([False, True]), *(TorchMirror(mirror, "cpu") for mirror in mirrors))
     assert torch.equal(mirrored.states[0], batch.states[0]) and torch.equal(mirrored.actions[0], batch.actions[0])
     assert np.allclose(mirrored.states[1].numpy(), mirrors[0](batch.states[1].numpy()))
     assert np.allclose(mirrored.actions[1].numpy(), mirrors[1](batch.actions[1].numpy()))
@@ -85,6 +85,23 @@ def test_only_the_chosen_windows_are_mirrored():
 def test_episodes_shorter_than_a_window_are_refused():
     with pytest.raises(ConfigError, match="60 frames are shorter than a window of 63"):
         Windows(rollouts(), np.arange(2), TokenLayout(steps_per_token=3), StateRepresentation.BODY_POS, "cpu")
+
+
+def test_no_window_has_a_push_in_its_future():
+    data = rollouts()
+    jolted = np.zeros_like(data.jolted)
+    jolted[1, 30] = 1  # the frame after the push
+    cut = Windows(
+        dataclasses.replace(data, jolted=jolted), np.arange(2), TokenLayout(), StateRepresentation.BODY_POS, "cpu"
+    )
+    # Presents 8..26; the last state is 32 frames ahead of the present, so -2..29 would see frame 30.
+    assert len(cut) == 19 and int(cut._present.max()) == 26
+    jolted[1] = 0
+    jolted[1, 20] = 1
+    cut = Windows(
+        dataclasses.replace(data, jolted=jolted), np.arange(2), TokenLayout(), StateRepresentation.BODY_POS, "cpu"
+    )
+    assert (cut._present[19:] - STEPS).tolist() == list(range(20, 27))
 
 
 def test_split_is_by_episode_complete_and_repeatable():

@@ -42,7 +42,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("run")
-    train = TrainDiffusion(data=data, run_dir=folder, max_steps=200, json=folder / "summary.json", **SHORT)
+    train = TrainDiffusion(data=str(data), run_dir=folder, max_steps=200, json=folder / "summary.json", **SHORT)
     assert train() == 0
     return folder
 
@@ -74,19 +74,19 @@ def test_the_run_leaves_a_model_its_spec_and_curves(run_dir):
 
 def test_resume_continues_from_averaged_weights(run_dir, data, tmp_path):
     before = read_state(run_dir / "checkpoints" / "model_000200.pt", "cpu")
-    TrainDiffusion(data=data, run_dir=tmp_path, max_steps=201, resume=run_dir, **SHORT)()
+    TrainDiffusion(data=str(data), run_dir=tmp_path, max_steps=201, resume=run_dir, **SHORT)()
     after = read_state(tmp_path / "checkpoints" / "model_000201.pt", "cpu")
     assert after["step"] == 201 and after["ema_updates"] == 201
     assert after["spec"] == before["spec"]
     moved = max(float((after["ema"][name] - before["ema"][name]).abs().max()) for name in after["ema"])
     assert 0.0 < moved < 1e-3
     with pytest.raises(ConfigError, match="other tokens"):
-        TrainDiffusion(data=data, run_dir=tmp_path, max_steps=202, resume=run_dir, state="joint_rot", **SHORT)()
+        TrainDiffusion(data=str(data), run_dir=tmp_path, max_steps=202, resume=run_dir, state="joint_rot", **SHORT)()
 
 
 def test_bf16_trains_alike_and_validates_in_full_precision(data, tmp_path):
-    TrainDiffusion(data=data, run_dir=tmp_path / "half", max_steps=2, bf16=True, **SHORT)()
-    TrainDiffusion(data=data, run_dir=tmp_path / "full", max_steps=2, **SHORT)()
+    TrainDiffusion(data=str(data), run_dir=tmp_path / "half", max_steps=2, bf16=True, **SHORT)()
+    TrainDiffusion(data=str(data), run_dir=tmp_path / "full", max_steps=2, **SHORT)()
     half, full = log_of(tmp_path / "half")[0], log_of(tmp_path / "full")[0]
     assert half["train/loss"] == pytest.approx(full["train/loss"], rel=2e-2)
     assert half["train/loss"] != full["train/loss"]
@@ -113,5 +113,5 @@ def test_sigterm_saves(data, tmp_path):
 
 def test_missing_data_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match="no data set there"):
-        TrainDiffusion(data=tmp_path / "nowhere", run_dir=tmp_path, **SHORT)()
+        TrainDiffusion(data=str(tmp_path / "nowhere"), run_dir=tmp_path, **SHORT)()
     assert not (tmp_path / "checkpoints").exists()

@@ -40,6 +40,8 @@ class Collect:
     """Frames of an episode, 20 ms each."""
     survive: int = 250
     """Frames that a rollout must last from an episode's first one for it to be kept."""
+    rollout_s: float = 20.0
+    """s after which a robot starts anew; a rollout is cut into episodes without gaps."""
     noise: float = 1.0
     """Factor on the action noise; 0 for none."""
     backend: Literal["newton", "ovphysx", "physx"] = "newton"
@@ -78,7 +80,7 @@ class Collect:
         # A continued collection must not see the same noise again.
         seed = self.seed + 7919 * writer.num_shards
         ladder = tuple(self.noise * rung for rung in ActionNoiseConfig.ladder)
-        env_cfg = collection_env_cfg(self._task(teacher, motions, device, seed))
+        env_cfg = collection_env_cfg(self._task(teacher, motions, device, seed), self.rollout_s)
         with launch_simulation(env_cfg, None):
             env = ManagerBasedRLEnv(env_cfg)
             try:
@@ -135,7 +137,7 @@ class Collect:
 
     def _collect(self, collector: Collector, writer: RolloutWriter, seed: int) -> float:
         """Until there are enough episodes, the time is over or a signal comes; returns control steps per second."""
-        from bm_training.diffusion.collector import joined
+        from bm_training.diffusion.rollout_file import joined
 
         stopped: list[bool] = []
         waiting: list[Rollouts] = []
@@ -169,10 +171,11 @@ class Collect:
         eta = timedelta(seconds=round(elapsed * left / new)) if new > 0 else "unknown"
         report(
             f"{count}/{self.episodes} episodes  {collector.frames / elapsed:,.0f} steps/s  "
-            f"{collector.ends} rollouts ended  ETA {eta}"
+            f"{collector.falls} falls  ETA {eta}"
         )
 
     def _write_summary(self, path: Path, writer: RolloutWriter, collector: Collector, rate: float) -> None:
+        from bm_core.g1 import CONTROL_DT
         from bm_sim2real.result_json import write_result
 
         summary = {
@@ -181,7 +184,8 @@ class Collect:
             "iterations": collector.frames // self.num_envs,
             "episodes": writer.manifest.episodes,
             "hours": writer.manifest.hours,
-            "rollouts_ended": collector.ends,
+            "falls": collector.falls,
+            "falls_per_minute": collector.falls / max(collector.frames * CONTROL_DT / 60.0, 1e-9),
         }
         write_result(path, command="collect", rows=[], summary=summary, passed=True)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from isaaclab.envs import ManagerBasedRLEnv
 
     from bm_training.diffusion.teacher import TeacherCheckpoint
+    from bm_training.tracking.robot_view import RobotView
 
 
 class NoisyJointPosition(DelayedJointPosition):
@@ -37,9 +37,10 @@ class NoisyJointPosition(DelayedJointPosition):
             self._target = self._target + self._scale * self.noise
 
 
-def collection_env_cfg(task: TaskConfig) -> TrackingEnvCfg:
+def collection_env_cfg(task: TaskConfig, rollout_s: float = 20.0) -> TrackingEnvCfg:
     """The tracking task with pushes, delay and randomisation: clean observations, noisy actions, a moving reference."""
     cfg = tracking_env_cfg(task)
+    cfg.episode_length_s = rollout_s
     cfg.commands.motion.class_type = ReanchoredCommand
     cfg.events["push"].func = push_and_reanchor
     cfg.actions.joint_pos.class_type = NoisyJointPosition
@@ -61,15 +62,20 @@ class Collector:
         device = str(env.device)
         self._env = TrackingVecEnv(env)
         self._actor = teacher.actor(self._env, device)
-        self._motion, self._action = motion_command(env), joint_action(env)
-        assert isinstance(self._action, NoisyJointPosition)
+        motion, action = motion_command(env), joint_action(env)
+        assert isinstance(motion, ReanchoredCommand) and isinstance(action, NoisyJointPosition)
+        self._motion, self._action = motion, action
         generator = torch.Generator(device=device).manual_seed(seed)
         self._noise = ActionNoise(noise, env.num_envs, generator)
         self._keeper = WindowKeeper(keeper, env.num_envs, len(G1.joint_names), device)
         self.frames = 0
         """Control steps of single robots so far."""
-        self.ends = 0
-        """Rollouts that ended, for whatever reason."""
+        self._falls = torch.zeros((), dtype=torch.int64, device=device)
+
+    @property
+    def falls(self) -> int:
+        """Rollouts that ended by losing the reference."""
+        return int(self._falls)
 
     @torch.inference_mode()
     def step(self) -> Rollouts | None:
@@ -77,22 +83,20 @@ class Collector:
         label = self._actor(self._env.get_observations()).clone()
         noise = self._noise.step()
         robot = self._motion.robot
-        root = robot.root
-        pose = [robot.body_pos[:, root], robot.body_quat[:, root]]
-        twist = [robot.body_lin_vel[:, root], robot.body_ang_vel[:, root]]
-        state = torch.cat([*pose, *twist], dim=-1), robot.joint_pos.clone(), robot.joint_vel.clone()
-        self._keeper.add(*state, label, label + noise, self._motion.motion_id)
-        self._action.noise = noise  # type: ignore[attr-defined]
-        _, _, dones, _ = self._env.step(label)
+        state = root_state(robot), robot.joint_pos, robot.joint_vel
+        self._keeper.add(*state, label, label + noise, self._motion.jolted, self._motion.motion_id)
+        self._motion.jolted.zero_()
+        self._action.noise = noise
+        _, _, dones, extras = self._env.step(label)
         ended = dones.bool()
+        failed = ended & ~extras["time_outs"]
         self._noise.reset(ended)
         self.frames += len(ended)
-        self.ends += int(ended.sum())
-        return self._keeper.advance(ended)
+        self._falls += failed.sum()
+        return self._keeper.advance(ended, failed)
 
 
-def joined(parts: list[Rollouts]) -> Rollouts:
-    """Several lots as one."""
-    names: list[str] = list(vars(parts[0]))
-    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Rollouts(**arrays)
+def root_state(robot: RobotView) -> Tensor:
+    """(E, 13) position, quaternion wxyz, linear and angular velocity of the pelvis."""
+    parts = (robot.body_pos, robot.body_quat, robot.body_lin_vel, robot.body_ang_vel)
+    return torch.cat([part[:, robot.root] for part in parts], dim=-1)

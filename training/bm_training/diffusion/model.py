@@ -24,7 +24,7 @@ class ModelConfig:
     depth: int = 6
     """Layers"""
     dropout: float = 0.1
-    """Of attention and both halves of a layer, in training."""
+    """Of attention and both halves of a layer, in training; a model that is trained without is the same network."""
 
     def __post_init__(self) -> None:
         if self.width % (8 * self.heads) != 0:

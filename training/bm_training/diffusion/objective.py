@@ -19,6 +19,9 @@ class ObjectiveConfig:
 
     clean_history: float = 0.5
     """Share of windows whose whole history is clean, as at run time; else its tokens are noisy like the others."""
+    shared_levels: float = 0.5
+    """Share of windows in which the future has one level for all states and one for all actions, as a sampling loop
+    from nothing has; else every token draws its own, and plans whose tokens are all unknown hardly ever occur."""
     action_weight: float = 1.0
     """Of the actions' mean squared error beside the states'."""
 
@@ -50,10 +53,15 @@ class Objective:
         """(B, N) for states and for actions, uniform in 0..K; in a share of the windows 0 throughout the history."""
         shape, device = (batch, self._layout.tokens), self._alpha_bar.device
         states, actions = (torch.randint(self._top + 1, shape, generator=generator, device=device) for _ in range(2))
-        is_clean = torch.rand(batch, 1, generator=generator, device=device) < clean_history
+        chance = torch.rand(batch, 3, generator=generator, device=device).split(1, dim=1)
+        is_shared, is_clean = chance[0] < self.config.shared_levels, chance[1] < clean_history
         index = torch.arange(self._layout.tokens, device=device)
-        states = states.masked_fill(is_clean & (index <= self._layout.present), 0)
-        actions = actions.masked_fill(is_clean & (index < self._layout.present), 0)
+        state_known, action_known = index <= self._layout.present, index < self._layout.present
+        # One level for both: states and actions denoised together. Two: actions after the states, or a warm start.
+        one = torch.where(chance[2] < 0.5, states[:, -1:], actions[:, -1:])
+        states = torch.where(is_shared & ~state_known, states[:, -1:], states)
+        actions = torch.where(is_shared & ~action_known, one, actions)
+        states, actions = states.masked_fill(is_clean & state_known, 0), actions.masked_fill(is_clean & action_known, 0)
         return states, actions
 
     def __call__(

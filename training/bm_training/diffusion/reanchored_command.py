@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from bm_training.diffusion.reanchoring import ReferenceTransform
@@ -22,6 +23,8 @@ class ReanchoredCommand(MotionCommand):
     def __init__(self, cfg: MotionCommandCfg, env: ManagerBasedRLEnv) -> None:
         super().__init__(cfg, env)
         self._transform = ReferenceTransform(self.num_envs, self.device)
+        self.jolted = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
+        """(E,) pushed since it was last cleared."""
 
     @property
     def reference(self) -> MotionFrames:
@@ -57,3 +60,4 @@ def push_and_reanchor(env: ManagerBasedRLEnv, env_ids: Tensor, half_ranges: tupl
     command = motion_command(env)
     assert isinstance(command, ReanchoredCommand)
     command.reanchor(env_ids)
+    command.jolted[env_ids] = True

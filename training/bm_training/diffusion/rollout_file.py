@@ -20,7 +20,7 @@ from bm_core.atomic_file import atomic_write_text, replacing
 from bm_core.errors import ConfigError
 from bm_core.g1 import CONTROL_DT, G1
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 ROOT_WIDTH = 13
 LAYOUT = {
@@ -33,6 +33,7 @@ LAYOUT = {
     "joint_vel": (29, "float16", "rad/s"),
     "action_label": (0, "float16", "what the teacher wants in this state; network units"),
     "action_applied": (0, "float16", "what the robot was given, noise included; network units"),
+    "jolted": (1, "uint8", "1: pushed between the frame before and this one; no plan could have known it"),
 }
 """Data set -> numbers a frame (0: width of an action), type, unit."""
 
@@ -51,6 +52,8 @@ class Rollouts:
     """(E, T, A) what the teacher wants"""
     action_applied: NDArray[np.float16]
     """(E, T, A) what the robot was given"""
+    jolted: NDArray[np.uint8]
+    """(E, T, 1) 1 where the robot was pushed between the frame before and this one"""
     source: NDArray[np.int32]
     """(E,) index into the manifest's sources"""
 
@@ -188,6 +191,32 @@ def load_rollouts(folder: Path, *, verify: bool = True) -> tuple[Manifest, Rollo
     rollouts = Rollouts(**{name: np.concatenate(parts) for name, parts in columns.items()})
     _check(rollouts, manifest)
     return manifest, rollouts
+
+
+def load_collections(folders: Sequence[Path], *, verify: bool = True) -> tuple[list[Manifest], Rollouts]:
+    """All episodes of several data sets; `source` then counts through all manifests' sources.
+
+    ConfigError if they do not fit together.
+    """
+    manifests, parts, known = [], [], 0
+    for folder in folders:
+        manifest, rollouts = load_rollouts(folder, verify=verify)
+        for name in ("steps", "action_width"):
+            if manifests and getattr(manifest, name) != getattr(manifests[0], name):
+                raise ConfigError(f"{folder}: {name} is not that of {folders[0]}; train on sets that are alike")
+        parts.append(dataclasses.replace(rollouts, source=rollouts.source + known))
+        known += len(manifest.sources)
+        manifests.append(manifest)
+    return manifests, joined(parts)
+
+
+def joined(parts: Sequence[Rollouts]) -> Rollouts:
+    """Several lots as one."""
+    if len(parts) == 1:
+        return parts[0]
+    names: list[str] = list(vars(parts[0]))
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Rollouts(**arrays)
 
 
 def _check(rollouts: Rollouts, manifest: Manifest) -> None:

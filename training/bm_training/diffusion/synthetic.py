@@ -38,5 +38,6 @@ def rollouts_from_clips(clips: Sequence[MotionClip], episodes: int, steps: int, 
         joint_vel=stacked("joint_vel").astype(np.float16),
         action_label=label.astype(np.float16),
         action_applied=(label + NOISE * rng.standard_normal(label.shape)).astype(np.float16),
+        jolted=np.zeros((episodes, steps, 1), dtype=np.uint8),
         source=np.array([index for index, _, _ in cuts], dtype=np.int32),
     )

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class TrainDiffusion:
     """Train the diffusion model on collected rollouts. Exit 0 trained (also when stopped), 2 could not run."""
 
-    data: Path
-    """Folder of a collection (manifest.json and its shards)."""
+    data: str
+    """Folders of collections (manifest.json and its shards), separated by commas."""
     run_dir: Path
     """Folder of the run: checkpoints/, TensorBoard events, log.jsonl."""
     model: Literal["large", "small", "tiny"] = "large"
@@ -39,6 +39,10 @@ class TrainDiffusion:
     emphasis_factor: float = 6.0
     clean_history: float = 0.5
     """Share of windows with a clean history."""
+    shared_levels: float = 0.5
+    """Share of windows whose future tokens share one noise level, as in a sampling loop."""
+    dropout: float | None = None
+    """Default: the model's own."""
     action_weight: float = 1.0
     """Of the action loss beside the state loss."""
     mirror: bool = True
@@ -48,7 +52,7 @@ class TrainDiffusion:
     max_steps: int = 200_000
     """Optimiser steps in all, those before a resume included."""
     max_minutes: float | None = None
-    """Stop after this time and save."""
+    """Stop after this time and save; the learning rate's cosine ends there if max_steps come later."""
     batch: int = 512
     """Windows per step and process."""
     learning_rate: float = 1e-4
@@ -73,15 +77,17 @@ class TrainDiffusion:
 
     def __call__(self) -> int:
         started = time.monotonic()
-        from bm_training.diffusion.rollout_file import load_rollouts
+        from bm_training.diffusion.rollout_file import load_collections
 
-        manifest, rollouts = load_rollouts(self.data, verify=self.verify)
-        report(f"{manifest.episodes} episodes, {manifest.hours:.2f} h")
+        folders = [Path(part) for part in self.data.split(",")]
+        manifests, rollouts = load_collections(folders, verify=self.verify)
+        for folder, manifest in zip(folders, manifests, strict=True):
+            report(f"{folder}: {manifest.episodes} episodes, {manifest.hours:.2f} h")
         from bm_training.tracking.distributed import join
 
         ranks = join(self.device)
         try:
-            trainer = self._trainer(manifest, rollouts, ranks, started)
+            trainer = self._trainer(manifests, rollouts, ranks, started)
             with stopped_by_signals(trainer.stop):
                 values = trainer.learn()
         finally:
@@ -92,19 +98,19 @@ class TrainDiffusion:
 
     # -- parts
 
-    def _trainer(self, manifest: Manifest, rollouts: Rollouts, ranks: Ranks, started: float) -> Trainer:
+    def _trainer(self, manifests: list[Manifest], rollouts: Rollouts, ranks: Ranks, started: float) -> Trainer:
         import torch
 
         from bm_core.atomic_file import atomic_write_text
         from bm_core.diffusion.spec import DiffusionSpec
         from bm_training.diffusion.fit import SpecConfig, fit_spec
-        from bm_training.diffusion.model import MODELS, TokenTransformer
+        from bm_training.diffusion.model import TokenTransformer
         from bm_training.diffusion.objective import ObjectiveConfig
         from bm_training.diffusion.trainer import Trainer, TrainerConfig, read_state
         from bm_training.diffusion.windows import Windows, split_episodes
         from bm_training.tracking.checkpoint import find_checkpoint
 
-        layout, representation = self._layout(manifest)
+        layout, representation = self._layout(manifests[0])
         kept, held_out = split_episodes(rollouts.episodes, self.validation, self.seed)
         training = Windows(rollouts, kept, layout, representation, ranks.device)
         validation = Windows(rollouts, held_out, layout, representation, ranks.device)
@@ -116,7 +122,7 @@ class TrainDiffusion:
             # More data may have come: the scaling that the weights were trained with stays.
             spec = DiffusionSpec.from_json(state["spec"], "resume")
         torch.manual_seed(self.seed)
-        model = TokenTransformer(MODELS[self.model], spec).to(ranks.device)
+        model = TokenTransformer(self._model(), spec).to(ranks.device)
         if ranks.is_first:
             size = f"{model.num_parameters / 1e6:.1f} M parameters"
             report(f"{len(training)} windows, {len(validation)} to validate; {size}")
@@ -141,10 +147,12 @@ class TrainDiffusion:
                 seed=self.seed,
                 deadline=deadline,
             ),
-            ObjectiveConfig(clean_history=self.clean_history, action_weight=self.action_weight),
+            ObjectiveConfig(
+                clean_history=self.clean_history, shared_levels=self.shared_levels, action_weight=self.action_weight
+            ),
             ranks,
             report,
-            self._provenance(manifest),
+            self._provenance(manifests),
         )
         if state is not None:
             self._check_resumed(layout, spec)
@@ -153,6 +161,12 @@ class TrainDiffusion:
         if ranks.is_first:
             atomic_write_text(self.run_dir / "checkpoints" / "diffusion_spec.json", spec.to_json())
         return trainer
+
+    def _model(self) -> Any:
+        from bm_training.diffusion.model import MODELS
+
+        chosen = MODELS[self.model]
+        return chosen if self.dropout is None else dataclasses.replace(chosen, dropout=self.dropout)
 
     def _layout(self, manifest: Manifest) -> tuple[TokenLayout, Any]:
         from bm_core.diffusion.layout import TokenLayout
@@ -171,12 +185,12 @@ class TrainDiffusion:
                 "--resume: the run has other tokens; give the same --state, --steps-per-token, --supervised"
             )
 
-    def _provenance(self, manifest: Manifest) -> dict[str, Any]:
+    def _provenance(self, manifests: list[Manifest]) -> dict[str, Any]:
         options = {name: str(value) for name, value in dataclasses.asdict(self).items()}
         return {
             "commit": repository_commit(),
-            "data_sha256": manifest.sha256,
-            "data": manifest.provenance,
+            "data_sha256": [manifest.sha256 for manifest in manifests],
+            "data": [manifest.provenance for manifest in manifests],
             "options": options,
         }
 

@@ -19,15 +19,24 @@ from bm_core.errors import ConfigError
 from bm_training.diffusion.ema import WeightAverage
 from bm_training.diffusion.model import ModelConfig, TokenTransformer
 from bm_training.diffusion.objective import Objective, ObjectiveConfig
-from bm_training.diffusion.windows import WindowBatch, Windows
+from bm_training.diffusion.plan_error import plan_errors
+from bm_training.diffusion.windows import TorchMirror, WindowBatch, Windows
 from bm_training.tracking.checkpoint import FORMAT, CheckpointFolder, load_checkpoint
 from bm_training.tracking.distributed import Ranks
 from bm_training.tracking.training_log import TrainingLog
 
 KIND = "diffusion"
+_SHOWN = ("val/loss", "plan/action_rms")
+"""Repeated in every line between two validations."""
+_MAX_WARMUP = 0.1
+"""Of a run; the cosine begins there."""
 _RESUME_WARMUP = 200
 """Steps in which a fresh optimiser collects its moments before it may move averaged weights at full rate."""
 _VALIDATION_WINDOWS = 2048
+_SAMPLED_WINDOWS = 512
+"""Of them, those for which whole plans are sampled."""
+_CLOCK_STEPS = 20
+"""Between two looks at the clock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +50,7 @@ class TrainerConfig:
     """Windows per step and process."""
     learning_rate: float = 1e-4
     warmup_steps: int = 10_000
-    """At most a tenth of max_steps."""
+    """At most a tenth of the run."""
     weight_decay: float = 1e-3
     max_gradient: float = 1.0
     """Norm to which gradients are clipped."""
@@ -58,7 +67,7 @@ class TrainerConfig:
     save_interval: int = 5000
     seed: int = 0
     deadline: float | None = None
-    """time.monotonic() at which to stop and save."""
+    """time.monotonic() at which to stop and save; the cosine ends there if it comes before max_steps."""
 
 
 class Trainer:
@@ -81,13 +90,18 @@ class Trainer:
         self._training, self._report, self._provenance = training, report, provenance
         self._objective = Objective(spec, objective, ranks.device)
         self.average = WeightAverage(model)
-        self._forward = torch.compile(model) if config.is_compiled else model
+        self._forward: Callable[..., Any] = model
         self._optimiser = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay
+            model.parameters(),
+            lr=config.learning_rate,
+            betas=(0.9, 0.95),
+            weight_decay=config.weight_decay,
+            fused=ranks.device.startswith("cuda"),
         )
         self._generator = torch.Generator(device=ranks.device).manual_seed(config.seed + 1000 * ranks.rank)
         # Latents have no mirror image; action_mirror says so if mirroring is asked for.
-        self._mirrors = (state_mirror(spec.representation), action_mirror(spec.layout)) if config.mirror else None
+        mirrors = (state_mirror(spec.representation), action_mirror(spec.layout)) if config.mirror else None
+        self._mirrors = None if mirrors is None else tuple(TorchMirror(one, ranks.device) for one in mirrors)
         fixed = torch.Generator(device=ranks.device).manual_seed(config.seed)
         self._validation: WindowBatch = validation.draw(min(_VALIDATION_WINDOWS, 2 * len(validation)), fixed)
         self._folder = CheckpointFolder(run_dir=config.run_dir)
@@ -95,6 +109,7 @@ class Trainer:
         self.step = 0
         """Finished optimiser steps."""
         self._first_step, self._best, self._is_stopping = 0, float("inf"), False
+        self._clock_start, self._progress_share = time.monotonic(), 0.0
 
     def stop(self) -> None:
         """Save and end after the step that runs now (also from a signal handler)."""
@@ -113,32 +128,41 @@ class Trainer:
 
     def learn(self) -> dict[str, float]:
         """Run until max_steps, the deadline or `stop`; returns the last scalars that were logged."""
-        config, values, validated = self.config, {}, {}
-        started = last = time.monotonic()
-        if self.step == 0:
-            validated = self._validate()
+        config, values, rate = self.config, {}, 0.0
+        validated = self._validate()
+        if config.is_compiled:
+            self._compile()
+        # From here: neither kernels' compilation nor validation may eat up the cosine.
+        self._clock_start = last = time.monotonic()
+        total = torch.zeros(())
         while self.step < config.max_steps and not self._must_stop():
             total = self._advance()
-            if self.step % config.val_interval == 0 or self.step == config.max_steps:
+            if self.step % config.val_interval == 0:
                 validated = self._validate()
-            if self.step % config.log_interval == 0 or self.step == config.max_steps or "val/loss" not in values:
+            if self.step % config.log_interval == 0 or not values:
                 now = time.monotonic()
-                rate = (self.step - self._first_step) / max(now - started, 1e-9)
+                rate = (self.step - self._first_step) / max(now - self._clock_start, 1e-3)
                 values = self._scalars(total, rate) | validated
                 self._log.write(self.step, values)
-                validated = {name: value for name, value in validated.items() if name == "val/loss"}
-                if now - last > 1.0 or self.step == config.max_steps:
+                validated = {name: value for name, value in validated.items() if name in _SHOWN}
+                if now - last > 1.0:
                     self._progress(values, rate)
                     last = now
             if self.step % config.save_interval == 0:
                 self._save()
+        if self.step > self._first_step:
+            values = self._scalars(total, rate) | self._validate()
+            self._log.write(self.step, values)
+            self._progress(values, rate)
         self._save()
         self._log.close()
         return values
 
     # -- parts
 
-    def _advance(self) -> float | torch.Tensor:
+    def _advance(self) -> torch.Tensor:
+        if self.step % _CLOCK_STEPS == 0:
+            self._look_at_clock()
         for group in self._optimiser.param_groups:
             group["lr"] = self.learning_rate
         self.model.train()
@@ -156,21 +180,54 @@ class Trainer:
         self.step += 1
         return loss.detach()
 
+    def _compile(self) -> None:
+        """Compile with a batch of zeros; without a compiler for it on this machine training goes on uncompiled."""
+        spec, device = self.spec, self._ranks.device
+        shape = (self.config.batch, spec.layout.tokens)
+        widths = spec.state_codec.model_width, spec.action_codec.model_width
+        tokens = [torch.zeros(*shape, width, device=device) for width in widths]
+        levels = [torch.zeros(shape, dtype=torch.int64, device=device) for _ in widths]
+        try:
+            self._forward = torch.compile(self.model, dynamic=False)
+            states, actions = self._predict(*tokens, *levels)
+            (states.float().sum() + actions.float().sum()).backward()
+        except Exception as error:  # whatever compilers raise
+            self._report(f"torch.compile failed, training uncompiled: {str(error).splitlines()[0]}")
+            self._forward = self.model
+        self._optimiser.zero_grad(set_to_none=True)
+
     def _predict(self, *tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         # Autocast around the network only: the codec's matrix product would round the targets, too.
         device_type = torch.device(self._ranks.device).type
         with torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.config.is_bf16):
             return self._forward(*tokens)
 
+    def _look_at_clock(self) -> None:
+        """How far the run is, 0..1, by its steps or by its time: a cosine that time cuts off would end at full rate."""
+        config, share = self.config, self.step / self.config.max_steps
+        if config.deadline is not None:
+            length = max(config.deadline - self._clock_start, 1e-9)
+            share = max(share, (time.monotonic() - self._clock_start) / length)
+        self._progress_share = self._ranks_max(min(share, 1.0))
+
+    def _ranks_max(self, value: float) -> float:
+        if self._ranks.world_size == 1:
+            return value
+        shared = torch.tensor(value, device=self._ranks.device)
+        torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
+        return float(shared)
+
     @property
     def learning_rate(self) -> float:
-        """Of the next step: linear warm-up, then a cosine to 0; a short second warm-up after a resume."""
-        config = self.config
-        warmup = max(1, min(config.warmup_steps, config.max_steps // 10))
-        share = min(1.0, (self.step + 1) / warmup)
+        """Of the next step: linear warm-up of at most a tenth of the run, then a cosine to 0.
+
+        A short second warm-up follows a resume.
+        """
+        config, done = self.config, self._progress_share
+        share = min(1.0, max((self.step + 1) / max(config.warmup_steps, 1), done / _MAX_WARMUP))
         if self._first_step > 0:
             share *= min(1.0, (self.step + 1 - self._first_step) / _RESUME_WARMUP)
-        past = min(1.0, max(0.0, (self.step - warmup) / max(1, config.max_steps - warmup)))
+        past = max(0.0, (done - _MAX_WARMUP) / (1.0 - _MAX_WARMUP))
         return config.learning_rate * share * 0.5 * (1.0 + math.cos(math.pi * past))
 
     def _average_gradients(self) -> None:
@@ -199,6 +256,10 @@ class Trainer:
         first = self.spec.layout.present  # what comes before is history, and given
         values |= {f"val/state_{i:02d}": value for i, value in enumerate(terms.states.tolist()) if i > first}
         values |= {f"val/action_{i:02d}": value for i, value in enumerate(terms.actions.tolist()) if i >= first}
+        few = WindowBatch(
+            states=self._validation.states[:_SAMPLED_WINDOWS], actions=self._validation.actions[:_SAMPLED_WINDOWS]
+        )
+        values |= plan_errors(self.average.model, self.spec, few, generator)
         if self.step > 0 and values["val/loss"] < self._best:
             self._best = values["val/loss"]
             self._folder.save_best(self._state())
@@ -217,10 +278,14 @@ class Trainer:
     def _progress(self, values: dict[str, float], rate: float) -> None:
         if not self._ranks.is_first:
             return
-        eta = timedelta(seconds=round((self.config.max_steps - self.step) / max(rate, 1e-9)))
+        left = (self.config.max_steps - self.step) / max(rate, 1e-3)
+        if self.config.deadline is not None:
+            left = min(left, max(self.config.deadline - time.monotonic(), 0.0))
+        eta = timedelta(seconds=round(left))
         self._report(
             f"step {self.step}/{self.config.max_steps}  {values['time/windows_per_second']:,.0f} windows/s  "
             f"loss {values['train/loss']:.4f}  val {values.get('val/loss', float('nan')):.4f}  "
+            f"planned action {values.get('plan/action_rms', float('nan')):.3f}  "
             f"lr {values['train/learning_rate']:.1e}  ETA {eta}"
         )
 

@@ -19,9 +19,9 @@ class KeeperConfig:
     """Lengths in control steps."""
 
     steps: int = 125
-    """Of an episode (2.5 s)."""
+    """Of an episode (2.5 s); a rollout is cut into episodes without gaps."""
     survive: int = 250
-    """It is kept if its rollout is still running so long after its first frame (5 s)."""
+    """An episode is kept if its rollout lasts so long from the episode's first frame (5 s)."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= self.survive:
@@ -33,36 +33,51 @@ class WindowKeeper:
 
     def __init__(self, config: KeeperConfig, robots: int, action_width: int, device: str | torch.device) -> None:
         self._config = config
-        self._widths = [ROOT_WIDTH, _JOINTS, _JOINTS, action_width, action_width]
-        self._frames = torch.zeros(robots, config.steps, sum(self._widths), device=device)
+        self._widths = [ROOT_WIDTH, _JOINTS, _JOINTS, action_width, action_width, 1]
+        self._frames = torch.zeros(robots, config.survive, sum(self._widths), device=device)
         self._source = torch.zeros(robots, dtype=torch.int32, device=device)
+        self._steps = torch.arange(config.steps, device=device)
         self.age = torch.zeros(robots, dtype=torch.int64, device=device)
-        """Frames since the first one of the episode in the making."""
+        """Frames since the first one of the rollout."""
 
     def add(
-        self, root: Tensor, joint_pos: Tensor, joint_vel: Tensor, label: Tensor, applied: Tensor, source: Tensor
+        self,
+        root: Tensor,
+        joint_pos: Tensor,
+        joint_vel: Tensor,
+        label: Tensor,
+        applied: Tensor,
+        jolted: Tensor,
+        source: Tensor,
     ) -> None:
-        """One frame of all robots, before the step: (E, 13), (E, 29), (E, 29), (E, A), (E, A), (E,)."""
-        row = torch.cat([root, joint_pos, joint_vel, label, applied], dim=-1)
-        place = self.age.clamp(max=self._config.steps - 1)[:, None, None].expand(-1, 1, row.shape[-1])
-        is_open = (self.age < self._config.steps)[:, None, None]
-        self._frames.scatter_(1, place, torch.where(is_open, row[:, None], self._frames.gather(1, place)))
+        """One frame of all robots, before the step: (E, 13), (E, 29), (E, 29), (E, A), (E, A), (E,) bool, (E,)."""
+        row = torch.cat([root, joint_pos, joint_vel, label, applied, jolted[:, None].to(root.dtype)], dim=-1)
+        # A ring: when a frame is written over, its episode was kept or is lost.
+        place = (self.age % self._config.survive)[:, None, None].expand(-1, 1, row.shape[-1])
+        self._frames.scatter_(1, place, row[:, None])
         self._source = torch.where(self.age == 0, source.to(torch.int32), self._source)
 
-    def advance(self, ended: Tensor) -> Rollouts | None:
-        """After the step: `ended` (E,) bool. Returns the episodes that are now kept, if there are any."""
-        self.age = torch.where(ended, 0, self.age + 1)
-        kept = self.age >= self._config.survive
-        if not bool(kept.any()):
+    def advance(self, ended: Tensor, failed: Tensor) -> Rollouts | None:
+        """After the step: `ended` (E,) bool, for whatever reason, `failed` those that fell.
+
+        Returns the episodes that are now kept, if there are any.
+        """
+        age, config = self.age + 1, self._config
+        start = age - config.survive
+        kept = (start >= 0) & (start % config.steps == 0) & ~failed
+        self.age = torch.where(ended, 0, age)
+        which = kept.nonzero()[:, 0]
+        if len(which) == 0:
             return None
-        self.age = torch.where(kept, 0, self.age)
-        parts = self._frames[kept].cpu().split(self._widths, dim=-1)
-        root, joint_pos, joint_vel, label, applied = (part.numpy() for part in parts)
+        place = (start[which, None] + self._steps) % config.survive
+        parts = self._frames[which[:, None], place].cpu().split(self._widths, dim=-1)
+        root, joint_pos, joint_vel, label, applied, jolted = (part.numpy() for part in parts)
         return Rollouts(
             root=root.astype("float32"),
             joint_pos=joint_pos.astype("float16"),
             joint_vel=joint_vel.astype("float16"),
             action_label=label.astype("float16"),
             action_applied=applied.astype("float16"),
-            source=self._source[kept].cpu().numpy(),
+            jolted=jolted.astype("uint8"),
+            source=self._source[which].cpu().numpy(),
         )

@@ -31,6 +31,18 @@ _CHUNK = 1 << 18
 """Frames of kinematics at a time: 30 links of them take 0.2 GB."""
 
 
+class TorchMirror:
+    """A Mirror with its tables on the device: a copy from the host in every step would stall the GPU."""
+
+    def __init__(self, mirror: Mirror, device: str | torch.device) -> None:
+        self._index = torch.as_tensor(mirror.index, device=device)
+        self._sign = torch.as_tensor(mirror.sign, dtype=torch.float32, device=device)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """(..., D) -> (..., D)"""
+        return values[..., self._index] * self._sign
+
+
 @dataclass(frozen=True, kw_only=True)
 class WindowBatch:
     """B windows of N pairs, SI units."""
@@ -40,17 +52,17 @@ class WindowBatch:
     actions: Tensor
     """(B, N, A): applied ones in the history, the teacher's from the present on."""
 
-    def mirrored(self, which: Tensor, states: Mirror, actions: Mirror) -> WindowBatch:
+    def mirrored(self, which: Tensor, states: TorchMirror, actions: TorchMirror) -> WindowBatch:
         """The windows chosen by `which` (B,) bool, left and right exchanged."""
         chosen = which[:, None, None]
         return WindowBatch(
-            states=torch.where(chosen, _apply(states, self.states), self.states),
-            actions=torch.where(chosen, _apply(actions, self.actions), self.actions),
+            states=torch.where(chosen, states(self.states), self.states),
+            actions=torch.where(chosen, actions(self.actions), self.actions),
         )
 
 
 class Windows:
-    """Every window of some episodes."""
+    """Every window of some episodes, except those with a push in their future: plans must not foresee pushes."""
 
     def __init__(
         self,
@@ -66,8 +78,12 @@ class Windows:
         first, last = layout.present * layout.steps_per_token, steps - layout.horizon * layout.steps_per_token
         if last < first:
             raise ConfigError(f"episodes of {steps} frames are shorter than a window of {layout.window_steps}")
-        presents = np.arange(first, last + 1) + steps * np.arange(len(episodes))[:, None]
-        self._present = torch.as_tensor(presents.reshape(-1), device=self.device)
+        in_episode = np.arange(first, last + 1)
+        is_smooth = ~_jolted_within(rollouts.jolted[episodes, :, 0], in_episode, int(layout.state_offsets[-1]))
+        presents = (in_episode + steps * np.arange(len(episodes))[:, None])[is_smooth]
+        if len(presents) == 0:
+            raise ConfigError(f"{len(episodes)} episode(s): every window has a push in its future")
+        self._present = torch.as_tensor(presents, device=self.device)
         self._root = self._flat(rollouts.root, episodes)
         self._root[:, 3:7] = quat_normalize(self._root[:, 3:7])
         joint_pos, joint_vel = self._flat(rollouts.joint_pos, episodes), self._flat(rollouts.joint_vel, episodes)
@@ -112,6 +128,14 @@ def encode_root(root: Tensor, present: Tensor) -> Tensor:
     return torch.cat([quat_rotate(to_present, offset), turned, lin_vel, ang_vel], dim=-1)
 
 
+def encode_bodies(root: Tensor, body_pos: Tensor, body_lin_vel: Tensor) -> Tensor:
+    """The part of Body-Pos that no present enters: (F, 13), (F, 14, 3) m, (F, 14, 3) m/s, world -> (F, 84)."""
+    to_own_yaw = quat_conjugate(yaw_quat(root[:, 3:7]))[:, None]
+    own_pos = quat_rotate(to_own_yaw, body_pos - root[:, None, :3])
+    own_vel = quat_rotate(to_own_yaw, body_lin_vel - root[:, None, 7:10])
+    return torch.cat([own_pos.flatten(1), own_vel.flatten(1)], dim=-1)
+
+
 def split_episodes(episodes: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Training and validation episodes, at least one each. ConfigError below two."""
     if episodes < 2:
@@ -121,22 +145,21 @@ def split_episodes(episodes: int, share: float, seed: int) -> tuple[np.ndarray, 
     return np.sort(order[count:]), np.sort(order[:count])
 
 
+def _jolted_within(jolted: np.ndarray, presents: np.ndarray, ahead: int) -> np.ndarray:
+    """(n, P) whether a frame of (present, present + ahead] follows a push; jolted (n, T), presents (P,)."""
+    pushes = np.pad(np.cumsum(jolted, axis=1, dtype=np.int64), ((0, 0), (1, 0)))
+    return pushes[:, presents + ahead + 1] > pushes[:, presents + 1]
+
+
 def _local_features(root: Tensor, joint_pos: Tensor, joint_vel: Tensor, representation: StateRepresentation) -> Tensor:
     """The part of a state that no present enters, (F, 84 | 58)."""
     if representation is StateRepresentation.JOINT_ROT:
         return torch.cat([joint_pos, joint_vel], dim=-1)
-    tree, targets, parts = g1_kinematics(), list(TARGET_BODY_INDICES), []
+    tree, parts = g1_kinematics(), []
+    targets = torch.tensor(TARGET_BODY_INDICES, device=root.device)
     for start in range(0, len(root), _CHUNK):
         part = slice(start, start + _CHUNK)
         pos, quat = forward_kinematics(tree, root[part, :3], root[part, 3:7], joint_pos[part])
         vel = link_velocities(tree, root[part, 7:10], root[part, 10:13], joint_vel[part], pos, quat)[:, targets]
-        to_own_yaw = quat_conjugate(yaw_quat(root[part, 3:7]))[:, None]
-        own_pos = quat_rotate(to_own_yaw, pos[:, targets] - root[part, None, :3])
-        own_vel = quat_rotate(to_own_yaw, vel - root[part, None, 7:10])
-        parts.append(torch.cat([own_pos.flatten(1), own_vel.flatten(1)], dim=-1))
+        parts.append(encode_bodies(root[part], pos[:, targets], vel))
     return torch.cat(parts)
-
-
-def _apply(mirror: Mirror, values: Tensor) -> Tensor:
-    index = torch.as_tensor(mirror.index, device=values.device)
-    return values[..., index] * torch.as_tensor(mirror.sign, dtype=values.dtype, device=values.device)
