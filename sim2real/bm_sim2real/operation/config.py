@@ -1,0 +1,91 @@
+"""Settings of a control process, as they travel to it from a node."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from enum import Enum
+
+from bm_core.errors import ConfigError
+from bm_sim2real.guard_limits import GuardLimits
+from bm_sim2real.robots.unitree.dds import LOOPBACK
+
+
+class Start(str, Enum):
+    """How far a run goes by itself once it is activated."""
+
+    MANUAL = "manual"
+    """Nothing moves before an operator arms; the only choice on hardware."""
+    STAND = "stand"
+    """Arm, hang, stand, and wait there."""
+    PLAY = "play"
+    """Also play the selected motion, again and again."""
+
+
+class Transport(str, Enum):
+    """How commands reach the bridge."""
+
+    MAILBOX = "mailbox"
+    """Shared memory: bridge and policy on one computer, nothing between them."""
+    TOPIC = "topic"
+    """Through the node that owns the control process: another computer, or a bridge of somebody else's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlConfig:
+    """One policy on one robot."""
+
+    policy: str = ""
+    """Policy bundle (.onnx); empty: the shipped g1_tracker.onnx."""
+    provider: str = "cpu"
+    """Execution provider of the network."""
+    motion: str = "walk_loop"
+    """Name of a motion of the set, or a motion file."""
+    motion_set: str = ""
+    """Name or YAML file of a motion set; empty: the shipped clips."""
+    motion_root: str = ""
+    """Folder that replaces ${MOTIONS} in the motion set; empty: the variable BM_MOTIONS."""
+    interface: str = LOOPBACK
+    """Network interface of the robot, which names its bridge."""
+    transport: Transport = Transport.MAILBOX
+    start: Start = Start.MANUAL
+    is_repeated: bool = False
+    """Play the selected motion again when it has ended."""
+    settle_s: float = 4.0
+    """s of standing before the first motion that is played by itself: the simulated gantry lets go meanwhile."""
+    pause_s: float = 1.0
+    """s of standing between two motions that are played by themselves."""
+    requires_heartbeat: bool = True
+    """Without an operator's heartbeat the robot brakes and stands, and cannot be armed; false in simulation only."""
+    heartbeat_s: float = GuardLimits.heartbeat_s
+    """s without a heartbeat."""
+    ready_s: float = 20.0
+    """s to wait for the bridge on activation."""
+    exit_damping_s: float = GuardLimits.exit_damping_s
+    """s of damping when the loop ends."""
+
+    def __post_init__(self) -> None:
+        for name in ("settle_s", "pause_s", "heartbeat_s", "ready_s", "exit_damping_s"):
+            value = getattr(self, name)
+            if not 0.0 <= value < 1e6:
+                raise ConfigError(f"{name} = {value}: must be a time >= 0 in s")
+        if self.is_hardware and self.start is not Start.MANUAL:
+            raise ConfigError(f"start = {self.start.value} on {self.interface}: a real robot is armed by an operator")
+        if self.is_hardware and not self.requires_heartbeat:
+            raise ConfigError(f"requires_heartbeat = false on {self.interface}: only for the simulated robot on lo")
+
+    @property
+    def is_hardware(self) -> bool:
+        """Whether a real robot is at the other end."""
+        return self.interface != LOOPBACK
+
+    def to_json(self) -> str:
+        """For the command line of the control process."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> ControlConfig:
+        """The other way."""
+        values = json.loads(text)
+        return cls(**{**values, "transport": Transport(values["transport"]), "start": Start(values["start"])})
