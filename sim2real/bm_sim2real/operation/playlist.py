@@ -14,7 +14,7 @@ class Playlist:
     """Motions by name, one of them selected."""
 
     def __init__(self, clips: list[MotionClip], first: str = "") -> None:
-        """`first` is selected, by default the first clip. ConfigError for no clips, or a name that is none of theirs."""
+        """`first` is selected, by default the first clip. ConfigError for no clips, or a name that none has."""
         self._clips = {clip.name: clip for clip in clips}
         if not self._clips:
             raise ConfigError("no motion to play; give a motion or a motion set")

@@ -34,7 +34,7 @@ class Link(Protocol):
 
 
 class Supervisor:
-    """Decides nothing that the state machine or the guard could refuse better: it asks them and passes on what they say."""
+    """Asks the state machine and the guard, which decide, and passes on what they say."""
 
     def __init__(
         self,
