@@ -50,7 +50,7 @@ def test_a_session_that_computes_something_else_is_refused(bundle_path, monkeypa
         TrackerPolicy.load(bundle_path)
 
 
-def test_an_unknown_or_missing_provider_is_refused_instead_of_falling_back(bundle_path):
+def test_a_session_on_an_unknown_or_missing_provider_is_refused(bundle_path):
     with pytest.raises(ConfigError, match="unknown"):
         OnnxSession(bundle_path, "quantum")
     with pytest.raises(ConfigError, match="TensorrtExecutionProvider"):

@@ -44,7 +44,7 @@ class EvalBrake:
     jobs: int | None = None
     """Processes; default: the cores of this machine."""
     provider: str = "cpu"
-    """Execution provider of the network: cpu, cuda or tensorrt."""
+    """Execution provider of the network: auto, cpu, cuda or tensorrt; falls back to the CPU with a warning."""
     json: Path | None = None
     """Also write rows and summary as one JSON document."""
 

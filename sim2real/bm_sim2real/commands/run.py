@@ -51,7 +51,7 @@ class Run:
     record: Path | None = None
     """Record every control step to this .h5 or .npz."""
     provider: str = "cpu"
-    """Execution provider of the network: cpu, cuda or tensorrt."""
+    """Execution provider of the network: auto, cpu, cuda or tensorrt; falls back to the CPU with a warning."""
     json: Path | None = None
     """Also write timing, faults and counters as one JSON document."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,49 +19,99 @@ PROVIDERS = {
 }
 """Names on the command line and in ONNX Runtime."""
 
+_UNDERLAY = {"cpu": (), "cuda": ("cpu",), "tensorrt": ("cuda", "cpu")}
+"""Providers that run the operators which the wanted one does not know."""
+
+_OPTIONS: dict[str, Mapping[str, Any]] = {"cuda": {"use_tf32": "0"}}
+"""TF32 keeps 10 bits of the mantissa: some 1e-3 off, which the golden trace refuses."""
+
+
+class ProviderError(ConfigError):
+    """An execution provider that is not there or does not start; another one may do."""
+
 
 class OnnxSession:
     """One network on one provider. One thread: for networks of this size a second only adds waiting and jitter."""
 
     def __init__(self, path: str | Path, provider: str = "cpu") -> None:
-        """BundleError if the file does not load, ConfigError for a provider that is unknown or not installed."""
+        """BundleError if the file does not load, ProviderError for a provider that is not installed or does not start.
+
+        ConfigError for an unknown one. Never another provider than the one asked for: see provider.open_session.
+        """
         import onnxruntime as ort
 
         wanted = PROVIDERS.get(provider)
         if wanted is None:
-            raise ConfigError(f"provider '{provider}' is unknown; one of {', '.join(PROVIDERS)}")
-        if wanted not in ort.get_available_providers():
-            # ONNX Runtime would fall back to the CPU with a warning, and the proof would be of the wrong provider.
-            raise ConfigError(f"provider '{provider}': this onnxruntime has no {wanted}; use cpu or the extra gpu")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+            raise ConfigError(f"provider '{provider}' is unknown; one of auto, {', '.join(PROVIDERS)}")
+        available = ort.get_available_providers()
+        if wanted not in available:
+            raise ProviderError(f"provider '{provider}': this onnxruntime has no {wanted}; remedy: the extra gpu")
+        self.provider = provider
+        if provider == "tensorrt":
+            os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # TensorRT has no option of its own for it
+        stack = [name for name in (provider, *_UNDERLAY[provider]) if PROVIDERS[name] in available]
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=[wanted])
+            self._session = ort.InferenceSession(
+                str(path),
+                _session_options(ort),
+                providers=[PROVIDERS[name] for name in stack],
+                provider_options=[dict(_OPTIONS.get(name, {})) for name in stack],
+            )
         except Exception as error:  # onnxruntime has a class per cause, and they share no base of their own
-            raise BundleError(f"{path}: onnxruntime cannot load it: {_first_line(error)}") from error
+            if provider == "cpu":
+                raise BundleError(f"{path}: onnxruntime cannot load it: {_first_line(error)}") from error
+            raise ProviderError(f"provider '{provider}' does not start: {_first_line(error)}") from error
+        # A provider whose libraries are missing leaves the session to the next one without an exception.
+        if self._session.get_providers()[0] != wanted:
+            raise ProviderError(f"provider '{provider}' does not start; its libraries are missing or do not fit")
+        self._session.disable_fallback()
+        self._bind()
+
+    def _bind(self) -> None:
         inputs = self._session.get_inputs()
         self._names = [tensor.name for tensor in inputs]
-        self._output = [self._session.get_outputs()[0].name]
+        self._outputs = [tensor.name for tensor in self._session.get_outputs()]
         self._feed: dict[str, NDArray[np.float32]] = {
             tensor.name: np.zeros((1, tensor.shape[1]), dtype=np.float32) for tensor in inputs
         }
 
     @property
     def takes_time_step(self) -> bool:
-        """Whether the graph has a motion inside and wants to know the frame."""
+        """Whether the graph wants to know the frame."""
         return len(self._names) > 1
 
     def __call__(self, observation: NDArray[np.float32], time_step: int = 0) -> NDArray[np.float32]:
-        """(N,) -> (A,). `time_step` is the frame, for graphs with an embedded motion; others ignore it."""
+        """(N,) -> (A,). `time_step` is the frame, for graphs that want it; others ignore it."""
         row = self._feed[self._names[0]][0]
         if observation.shape != row.shape:
             raise BundleError(f"observation has {observation.shape}, the network takes {row.shape}")
         row[:] = observation
         if self.takes_time_step:
             self._feed[self._names[1]][0, 0] = time_step
-        return self._session.run(self._output, self._feed)[0][0]
+        return self._session.run(self._outputs[:1], self._feed)[0][0]
+
+    def reference_outputs(self, time_step: int) -> dict[str, NDArray[np.float32]]:
+        """What a graph with an embedded motion returns of one frame, by output name, without the batch axis.
+
+        BundleError if the graph fails, as unclamped ones do beyond their motion.
+        """
+        for name in self._names:
+            self._feed[name][:] = 0.0
+        self._feed[self._names[1]][0, 0] = time_step
+        try:
+            values = self._session.run(self._outputs[1:], self._feed)
+        except Exception as error:
+            raise BundleError(f"time_step {time_step}: the graph fails: {_first_line(error)}") from error
+        return {name: value[0] for name, value in zip(self._outputs[1:], values, strict=True)}
+
+
+def _session_options(ort: Any) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # 4: only fatal messages. Errors come as exceptions; a missing library is reported in one line of ours.
+    options.log_severity_level = 4
+    return options
 
 
 def _first_line(error: Exception) -> str:

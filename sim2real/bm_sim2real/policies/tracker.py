@@ -16,7 +16,9 @@ from bm_core.observation import ESTIMATED_FIELDS, ObservationBuilder
 from bm_core.observation_terms import TERMS_NEEDING_STATE
 from bm_core.reference import Reference, ReferenceFrame
 from bm_core.state import RobotState
-from bm_sim2real.policies.inference import OnnxSession
+from bm_sim2real.blend import ChainedReference
+from bm_sim2real.policies.embedded_motion import EmbeddedMotion, read_embedded_motion
+from bm_sim2real.policies.provider import open_session
 from bm_sim2real.robots.protocol import BaseState, RobotFeatures
 
 Array = NDArray[np.float64]
@@ -59,6 +61,7 @@ class TrackerPolicy:
         self._reference: Reference | None = None
         self._present: tuple[int, ReferenceFrame] | None = None
         self._k = 0
+        self._time_offset = 0
 
     @classmethod
     def load(cls, path: str | Path, provider: str = "cpu", features: RobotFeatures | None = None) -> TrackerPolicy:
@@ -67,15 +70,19 @@ class TrackerPolicy:
         BundleError if anything differs, or if the policy needs what the robot does not supply.
         """
         bundle = Bundle.read(path)
-        session = OnnxSession(path, provider)
-        bundle.prove(session)
+        opened = open_session(path, provider, bundle.prove)
         supplied = ESTIMATED_FIELDS if features is None else supplied_fields(features)
-        policy = cls(bundle.contract, session, supplied=supplied)
-        policy.warnings = bundle.warnings
+        policy = cls(bundle.contract, opened.session, supplied=supplied)
+        policy.warnings = (*bundle.warnings, *opened.notices)
+        if bundle.contract.reference == "embedded":
+            policy.embedded = read_embedded_motion(path, bundle.contract)
         return policy
 
+    embedded: EmbeddedMotion | None = None
+    """The motion inside the graph."""
+
     warnings: tuple[str, ...] = ()
-    """What a foreign bundle cannot promise."""
+    """What a foreign bundle cannot promise, and why another provider runs it than the one asked for."""
 
     @property
     def reference(self) -> Reference:
@@ -109,20 +116,38 @@ class TrackerPolicy:
         self.follow(reference, frame)
 
     def follow(self, reference: Reference, frame: int = 0) -> None:
-        """Another reference from here on, of which the robot is in `frame` now."""
+        """Another reference from here on, of which the robot is in `frame` now.
+
+        RobotError if the network's actions depend on a motion inside it and the reference is no part of that.
+        """
+        self._time_offset = self._time_zero(reference)
         self._reference = reference
         self._present = None
         self._k = frame + self.contract.first_frame
+
+    def take_over(self, reference: Reference, frame: int, q: Array) -> None:
+        """Follow from another policy on, whose last set-points were `q` (29,) rad in the robot's order."""
+        self._builder.reset()
+        action = np.zeros(len(self._to_robot), dtype=np.float32)
+        action[self._to_robot] = (q - self._default) / self._scale
+        self._last_action = action
+        self.follow(reference, frame)
 
     def step(self, state: RobotState) -> PolicyOutput:
         """The targets for the next 20 ms. RobotError if the state lacks what the robot promised."""
         k = self._k
         observation = self._builder.compute(state, self.reference, k, self._last_action)
-        action = self._network(observation, k)
+        action = self._network(observation, max(0, k + self._time_offset))
         self._last_action = action
         self._k = k + 1
         target = self._default + self._scale * action[self._to_robot]
         return PolicyOutput(q=target, kp=self._kp, kd=self._kd, action=action, observation=observation, frame=k)
+
+    def _time_zero(self, reference: Reference) -> int:
+        """What turns k into the graph's time_step: its motion begins where the entry blend ends."""
+        if self.embedded is not None and self.embedded.drives_action:
+            return self.embedded.offset_of(reference)
+        return -reference.lead if isinstance(reference, ChainedReference) else 0
 
 
 def supplied_fields(features: RobotFeatures) -> tuple[str, ...]:
