@@ -92,3 +92,27 @@ def test_a_missing_clip_is_one_line_and_exit_2(tmp_path):
     assert result.returncode == 2
     assert result.stderr.strip().splitlines()[-1].startswith("error: ")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_evaluated_in_isaac_lab_on_clips_and_bins(run_dir, clip, tmp_path):
+    document = tmp_path / "evaluation.json"
+    command = [sys.executable, "-m", "bm_training.tracking.evaluate", str(run_dir), "--motions", str(clip)]
+    command += ["--backend", "ovphysx", "--device", "cpu", "--num-envs", "8", "--starts-per-bin", "3"]
+    command += ["--conditions", "training", "--json", str(document)]
+    path = os.pathsep.join(str(ROOT / part) for part in ("sim2real", "training", "export"))
+    # Exit 0 passed or 1 failed: thirty iterations need not make a good policy.
+    result = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, timeout=400
+    )
+    assert result.returncode in (0, 1), result.stderr[-2000:]
+    evaluation = json.loads(document.read_text())
+    rows = {kind: [row for row in evaluation["rows"] if row["kind"] == kind] for kind in ("clip", "bin")}
+    assert [row["clip"] for row in rows["clip"]] == ["stand"]
+    assert rows["clip"][0]["episodes"] == 8
+    # 199 steps: four bins, three starts in each, and those that come in from the bin before.
+    assert len(rows["bin"]) == 4
+    assert all(row["entries"] >= 3 for row in rows["bin"])
+    summary = evaluation["summary"]
+    assert summary["uniform_episodes"] == 12
+    assert sum(row["failures"] for row in rows["bin"]) == round(12 * (1.0 - summary["uniform_completion_rate"]))
+    assert summary["mpkpe_global_m"] > 0.0

@@ -12,6 +12,19 @@ if TYPE_CHECKING:
 
     from bm_sim2real.evaluation import ClipResult, EvaluationConfig
 
+_MUJOCO_ONLY = (
+    "pushes",
+    "seeds",
+    "start",
+    "delay_ms",
+    "friction",
+    "mass_scale",
+    "gain_scale",
+    "strength_scale",
+    "jobs",
+)
+"""Options that Isaac Lab's evaluation has none of."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvalTracking:
@@ -29,6 +42,8 @@ class EvalTracking:
     """Motion set instead: a shipped one's name or a .yaml file."""
     motion_root: Path | None = None
     """Folder that ${MOTIONS} stands for in a motion set; default: the variable BM_MOTIONS."""
+    backend: Literal["mujoco", "isaaclab"] = "mujoco"
+    """isaaclab: on the trainer's physics, many robots at once; its own options: bm eval isaaclab --help."""
     pushes: bool = False
     """Push the pelvis every 1 to 3 s as the reference does; clips are then played in parts of at most 10 s."""
     seeds: int = 1
@@ -52,7 +67,7 @@ class EvalTracking:
     jobs: int | None = None
     """Processes; default: the cores of this machine."""
     provider: str = "cpu"
-    """Execution provider of the network: cpu, cuda or tensorrt."""
+    """Execution provider of the network: auto, cpu, cuda or tensorrt; falls back to the CPU with a warning."""
     json: Path | None = None
     """Also write rows and summary as one JSON document."""
 
@@ -64,6 +79,8 @@ class EvalTracking:
         from bm_sim2real.result_json import write_result
 
         policy = self.policy or shipped("policies", "g1_tracker.onnx")
+        if self.backend == "isaaclab":
+            return self._in_isaaclab(policy)
         config = with_base_state(self._config(), policy)
         clips = chosen_clips(self.motions, self.motion_set, self.motion_root)
         episodes = plan_episodes(clips, self.seeds, is_pushed=self.pushes)
@@ -80,6 +97,23 @@ class EvalTracking:
         console.print(_table(results))
         console.print(_verdict(summary, passed))
         return 0 if passed else 1
+
+    def _in_isaaclab(self, policy: Path) -> int:
+        """As `bm eval isaaclab`, which lives beside the trainer; nothing of it is imported here but by name."""
+        from bm_core.data import shipped_folder
+        from bm_core.errors import ConfigError
+        from bm_sim2real.cli import main
+
+        changed = [name for name in _MUJOCO_ONLY if getattr(self, name) != getattr(type(self), name)]
+        if changed:
+            raise ConfigError(f"--{changed[0].replace('_', '-')} is for MuJoCo; see bm eval isaaclab --help")
+        words = ["eval", "isaaclab", str(policy)]
+        motions = self.motions or (str(shipped_folder("motions")) if self.motion_set is None else None)
+        given = {"motions": motions, "motion-set": self.motion_set, "motion-root": self.motion_root, "json": self.json}
+        for name, value in given.items():
+            words += [] if value is None else [f"--{name}", str(value)]
+        words += ["--require-completion", str(self.require_completion)]
+        return main([*words, "--require-body-error-mm", str(self.require_body_error_mm)])
 
     def _config(self) -> EvaluationConfig:
         from bm_sim2real.evaluation import EvaluationConfig, Start

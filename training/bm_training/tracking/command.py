@@ -76,6 +76,10 @@ class MotionCommand(CommandTerm):
         self._window_steps = torch.tensor(cfg.reference_window or [0], device=self.device)
         limits = self.robot.asset.data.soft_joint_pos_limits.torch
         self._joint_lower, self._joint_upper = limits[..., 0], limits[..., 1]
+        self.draw_starts: Callable[[Tensor], tuple[Tensor, Tensor]] = lambda env_ids: self.sampler.sample(len(env_ids))
+        """(n,) environments -> motions and start frames, (n,) each; an evaluation puts its own plan here."""
+        self.listeners: list[Callable[[TrackingErrors], None]] = [self._log_errors]
+        """Called with the errors of each step, before resets change anything."""
         self._reference: MotionFrames | None = None
         self._errors: TrackingErrors | None = None
         self._error_sums = torch.zeros(len(_LOGGED), device=self.device)
@@ -109,7 +113,8 @@ class MotionCommand(CommandTerm):
             self._errors = tracking_errors(
                 self.reference, robot.anchor, robot.body_pos, robot.body_quat, robot.body_lin_vel, robot.body_ang_vel
             )
-            self._log_errors(self._errors)
+            for listener in self.listeners:
+                listener(self._errors)
         return self._errors
 
     def is_over(self) -> Tensor:
@@ -126,7 +131,7 @@ class MotionCommand(CommandTerm):
 
     def _resample_command(self, env_ids: Sequence[int] | slice) -> None:
         ids = self._indices(env_ids)
-        motion_id, frame = self.sampler.sample(len(ids))
+        motion_id, frame = self.draw_starts(ids)
         state_motion, state_frame = self.starts.draw(motion_id, frame)
         self.motion_id[ids] = motion_id
         # The robot stands on `frame`; what it has to reach by the end of the next step is the one after.

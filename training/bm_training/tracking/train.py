@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
+from bm_training.tracking.clip_options import ClipOptions
 from bm_training.tracking.sampling_options import SamplingOptions
 
 if TYPE_CHECKING:
@@ -27,12 +28,8 @@ class TrainTracking:
 
     run_dir: Path
     """Folder of the run: checkpoints/, contract.json, TensorBoard events, log.jsonl."""
-    motion_set: str | None = None
-    """Name of a shipped motion set, or a .yaml file."""
-    motions: str | None = None
-    """Instead of a set: clips and folders, separated by commas. Weights and roles need a set."""
-    motion_root: Path | None = None
-    """Replaces ${MOTIONS} in a motion set (else the variable BM_MOTIONS does); --motions may be relative to it."""
+    clips: Annotated[ClipOptions, tyro.conf.arg(name="")] = ClipOptions()
+    """What to train on."""
     backend: Literal["newton", "ovphysx", "physx"] = "newton"
     """Physics: newton is faster on a GPU, ovphysx on a CPU; physx runs inside Isaac Sim."""
     device: str | None = None
@@ -84,11 +81,9 @@ class TrainTracking:
         # Isaac Lab greets on stdout, a page per manager; what is wanted is one line an iteration.
         from bm_core.errors import ConfigError
 
-        if (self.motion_set is None) == (self.motions is None):
-            raise ConfigError("give either --motion-set or --motions")
         if self.resume is not None and self.init_from is not None:
             raise ConfigError("--resume continues a run, --init-from begins another: give one of them")
-        motions = self._motions()
+        motions = self.clips.load()
         from bm_training.tracking.distributed import join
 
         ranks = join(self.device)
@@ -101,13 +96,6 @@ class TrainTracking:
         return 0
 
     # -- parts
-
-    def _motions(self) -> LoadedMotionSet:
-        from bm_training.tracking.motion_set import motion_set_of_paths, read_motion_set
-
-        if self.motion_set is not None:
-            return read_motion_set(self.motion_set, self.motion_root)
-        return motion_set_of_paths(str(self.motions).split(","), self.motion_root)
 
     def _task(self, motions: LoadedMotionSet, ranks: Ranks) -> TaskConfig:
         from bm_core.errors import ConfigError
@@ -193,7 +181,7 @@ class TrainTracking:
             report(f"networks of {path}; new observation blocks: {new}")
 
     def _provenance(self, motions: LoadedMotionSet) -> dict[str, Any]:
-        options = {name: str(value) for name, value in dataclasses.asdict(self).items()}
+        options = {name: str(value) for name, value in _flat(dataclasses.asdict(self)).items()}
         return {
             "commit": repository_commit(),
             "motion_set": motions.name,
@@ -223,6 +211,14 @@ class TrainTracking:
             "iterations": int(values.get("time/iteration", 0)),
         }
         write_result(path, command="train tracking", rows=[values], summary=summary, passed=True)
+
+
+def _flat(options: dict[str, Any]) -> dict[str, Any]:
+    """Groups of options are one level on the command line, so they are in the checkpoint."""
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
 
 
 if __name__ == "__main__":
