@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -35,5 +36,53 @@ class ExportTracking:
         print(
             f"{report.path}: {report.num_bytes / 1e6:.1f} MB, {tracker.contract.observation_dim} observations; "
             f"ONNX against torch {report.parity_error:.1e}; golden trace of {report.trace.num_ticks} ticks replayed"
+        )
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportDiffusion:
+    """Turn a checkpoint into a diffusion bundle: planner and decoder graph, contract, golden trace of whole plans.
+
+    Exit 0 written, 2 refused: ONNX differs from torch, or the file does not prove itself.
+    """
+
+    checkpoint: tyro.conf.Positional[Path]
+    """model_*.pt or best.pt of bm train diffusion, or a run's folder: its newest checkpoint."""
+    out: Path = Path("policies/g1_diffusion.onnx")
+    """Bundle to write."""
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    """Of the weights: int8 for CPUs, fp16 for GPUs."""
+    passes: int | None = None
+    """Denoising passes; default: as trained (20). The following are in the contract, too."""
+    action_passes: int | None = None
+    """Passes for the actions after those of the states alone; 0 denoises both together."""
+    eta: float | None = None
+    """Noise added on the way: 1 DDPM, 0 DDIM."""
+    warm_state_level: int | None = None
+    """Level to which the last plan's states are re-noised; the highest (20) starts from noise."""
+    warm_action_level: int | None = None
+    """The same for its actions."""
+    clip: Path | None = None
+    """Clip for the golden trace; default: the shipped walk."""
+
+    def __call__(self) -> int:
+        import dataclasses
+
+        from bm_core.data import shipped
+        from bm_core.motion import load_clip
+        from bm_export.diffusion import export_diffusion
+        from bm_export.diffusion_checkpoint import load_diffusion
+
+        trained = load_diffusion(self.checkpoint)
+        names = [field.name for field in dataclasses.fields(trained.spec.sampler)]
+        chosen = {name: getattr(self, name) for name in names if getattr(self, name, None) is not None}
+        spec = dataclasses.replace(trained.spec, sampler=dataclasses.replace(trained.spec.sampler, **chosen))
+        clip = load_clip(self.clip or shipped("motions", "walk.npz"))
+        report = export_diffusion(trained.model, spec, trained.training, clip, self.out, self.precision)
+        print(
+            f"{report.path}: {report.num_bytes / 1e6:.1f} MB, {trained.model.num_parameters / 1e6:.1f} M parameters; "
+            f"whole plans: ONNX against torch {report.parity_error:.1e}, {self.precision} against fp32 "
+            f"{report.precision_error:.1e}; golden trace of {report.trace.num_plans} plans replayed"
         )
         return 0

@@ -7,12 +7,7 @@ canonical joint order, observation, action and torque in the policy's.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
-import hashlib
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +19,7 @@ from bm_core.contract import Contract
 from bm_core.errors import BundleError
 from bm_core.g1 import G1
 from bm_core.observation import ObservationBuilder
+from bm_core.packed_arrays import pack_arrays, unpack_arrays
 from bm_core.reference import Reference, ReferenceFrame
 from bm_core.state import RobotState
 
@@ -162,28 +158,13 @@ class _TraceReference:
 
 def encode_trace(trace: GoldenTrace) -> dict[str, str]:
     """{"sha256", "npz"}: the arrays as a base64 npz. Equal traces give equal text."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{field.name: getattr(trace, field.name) for field in dataclasses.fields(trace)})
-    data = buffer.getvalue()
-    return {"sha256": hashlib.sha256(data).hexdigest(), "npz": base64.b64encode(data).decode("ascii")}
+    return pack_arrays({field.name: getattr(trace, field.name) for field in dataclasses.fields(trace)})
 
 
 def decode_trace(document: object, contract: Contract, where: str) -> GoldenTrace:
     """Read what `encode_trace` wrote. BundleError if it is damaged or its shapes do not fit the contract."""
-    if not isinstance(document, dict) or set(document) != {"sha256", "npz"}:
-        raise BundleError(f"{where}: golden_trace must hold sha256 and npz; export the bundle again")
-    try:
-        data = base64.b64decode(document["npz"], validate=True)
-    except (binascii.Error, TypeError, ValueError) as error:
-        raise BundleError(f"{where}: golden_trace is not base64; export the bundle again") from error
-    if hashlib.sha256(data).hexdigest() != document["sha256"]:
-        raise BundleError(f"{where}: golden_trace does not have its sha256; copy or export the bundle again")
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            loaded = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{where}: golden_trace is no npz archive; export the bundle again") from error
-    return _checked(loaded, contract, f"{where}: golden_trace")
+    where = f"{where}: golden_trace"
+    return _checked(unpack_arrays(document, where), contract, where)
 
 
 def _checked(arrays: dict[str, NDArray], contract: Contract, where: str) -> GoldenTrace:

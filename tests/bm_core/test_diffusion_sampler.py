@@ -241,7 +241,8 @@ def test_warm_start_shifts_the_plan_renoises_it_and_keeps_committed_actions():
         SPEC.layout, *history(), last_states, last_actions, 20, state_level=14, action_level=11, committed=2
     )
     assert request.state_levels.tolist() == [0] * 5 + [14] * 15 + [20]
-    assert request.action_levels.tolist() == [0] * 6 + [11] * 14 + [20]
+    # 8 action tokens are supervised, 7 of them are left after the shift; the rest of the last plan is no guess.
+    assert request.action_levels.tolist() == [0] * 6 + [11] * 5 + [20] * 10
     assert np.array_equal(request.states[:, 5:20], last_states[:, 6:])
     assert np.array_equal(request.actions[:, 4:6], last_actions[:, 5:7])
     sampler = SPEC.reference_sampler()

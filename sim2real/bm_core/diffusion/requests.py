@@ -34,16 +34,18 @@ def warm_request(
     """The last plan, moved on by `shift` pairs, is the guess: re-noised to the given levels, what it lacks from noise.
 
     `last_states` (B, N, D) must already be relative to the new present (`reframe`). The first `committed` action tokens
-    from the present on are kept as planned, because the robot will have run them when this plan arrives.
+    from the present on are kept as planned, because the robot will have run them when this plan arrives. Action tokens
+    behind the supervised ones were never trained: they are no guess, and start from noise.
     """
     _check_history(layout, history_states, history_actions)
-    if not 0 <= shift < layout.horizon or not 0 <= committed < layout.horizon - shift:
+    if not 0 <= shift < layout.horizon or not 0 <= committed < layout.supervised - shift:
         raise ConfigError(f"warm start: shift {shift} and committed {committed} must leave something to plan")
     states = _extended(last_states[:, shift:], layout.tokens)
     actions = _extended(last_actions[:, shift:], layout.tokens)
     request = _with_history(
         layout, states, actions, history_states, history_actions, state_level, action_level, top_level, missing=shift
     )
+    request.action_levels[layout.present + layout.supervised - shift :] = top_level
     request.action_levels[layout.present : layout.present + committed] = 0
     return request
 

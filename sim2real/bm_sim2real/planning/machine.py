@@ -1,0 +1,156 @@
+"""The state machine with a second policy: RUNNING on plans, with the tracker in its other modes and as the way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from bm_core.g1 import DEFAULT_ROOT_HEIGHT, G1
+from bm_core.kinematics import g1_kinematics
+from bm_core.reference import Reference, ReferenceFrame
+from bm_core.rotations import quat_rotate
+from bm_core.state import RobotState
+from bm_sim2real.mailbox import PolicyCommand
+from bm_sim2real.modes import Mode
+from bm_sim2real.planning.policy import DiffusionPolicy
+from bm_sim2real.state_machine import StateMachine
+from bm_sim2real.stop_plans import plan_with
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidedConfig:
+    """When a policy that runs on plans gives up."""
+
+    stop_before_end: int = 6
+    """Control steps before the end of the newest plan at which a stop is looked for: not every moment has one."""
+
+
+class GuidedMachine(StateMachine):
+    """StateMachine whose RUNNING may be the diffusion policy's: `guide` begins, `brake` ends, as does a planner that is
+    late: BRAKE -> STAND with the tracker, from the robot's own posture and speed."""
+
+    def __init__(self, pilot: DiffusionPolicy, *args: Any, guided: GuidedConfig | None = None, **kwargs: Any) -> None:
+        """`pilot` runs the plans; everything else as for StateMachine."""
+        super().__init__(*args, **kwargs)
+        self.pilot, self._guided = pilot, guided or GuidedConfig()
+        self.is_guided = False
+        """Whether RUNNING is the diffusion policy's."""
+        self.plan_losses = 0
+        """How often plans ran out."""
+        self._is_braking = False
+        self._last_q = G1.default_joint_pos
+
+    def guide(self) -> None:
+        """STAND or RUNNING -> RUNNING on plans, as soon as the first is there. RobotError from another mode."""
+        self._require(Mode.RUNNING, Mode.STAND, Mode.RUNNING)
+        self.pilot.is_wanted = True
+
+    def step(self, state: RobotState) -> PolicyCommand:
+        """The command for the next 20 ms; see StateMachine.step."""
+        self.pilot.see(state)
+        if not self.is_guided and self.pilot.is_wanted and self.mode in (Mode.STAND, Mode.RUNNING):
+            self._begin()
+        command = self._fly(state) if self.is_guided and self.mode is Mode.RUNNING else None
+        if command is not None:
+            return command
+        if self.is_guided:
+            self._end_guided()
+        command = super().step(state)
+        self.pilot.watch(command.low.q if self.mode.is_tracking else None)
+        return command
+
+    def brake(self, state: RobotState) -> None:
+        """As StateMachine.brake; out of guidance while the plan lasts, until a stop is found."""
+        if not self.is_guided:
+            super().brake(state)
+            return
+        self._require(Mode.BRAKE, Mode.RUNNING)
+        self._is_braking = True
+
+    # -- parts
+
+    def _begin(self) -> None:
+        if not self.pilot.is_ready or self.held or self.fault is not None:
+            return
+        self.is_guided, self._is_braking = True, False
+        self._enter(Mode.RUNNING, 0)
+
+    def _fly(self, state: RobotState) -> PolicyCommand | None:
+        """One step on the plan; None when the tracker (or damping) has to take over in this very step."""
+        lost = self._task_guard.check(state, None, self._steps + 1)
+        if lost is not None:
+            self.latch(lost)
+            return None
+        output = None if self._is_stopped(state) else self.pilot.act()
+        if output is None:
+            if self.mode is Mode.RUNNING:
+                self._stand_from(state)
+            return None
+        self._steps += 1
+        self.holds |= self.sources.tick()
+        self.output = output
+        self._last_q = output.q
+        return PolicyCommand(low=self._low(state, q=output.q, kp=output.kp, kd=output.kd), mode=self.mode)
+
+    def _is_stopped(self, state: RobotState) -> bool:
+        """Looks for a stop if one is due; whether the robot is on it from this step on."""
+        is_late = self.pilot.steps_left <= self._guided.stop_before_end
+        if not (self._is_braking or is_late or self.held) or self._plan_stop is None:
+            return False
+        if not self._is_braking:
+            self.plan_losses += is_late
+            self._is_braking = True
+        if self._stop is None:
+            plan = partial(self._plan_stop, state, frame_of(state))
+            self._stop = plan_with(plan, attempt=1, in_background=self.config.plans_in_background)
+        else:
+            self._stop.age += 1
+        stop = self._stop
+        if not stop.future.done():
+            return False
+        self._stop = None
+        if stop.future.exception() is not None:  # this moment of the gait has no stop; the next may
+            return False
+        self._take_over(stop.future.result(), stop.age)
+        self._enter(Mode.BRAKE, 0)
+        return True
+
+    def _stand_from(self, state: RobotState) -> None:
+        """No plan and no stop: the blend to standing, from where the robot is."""
+        frame = frame_of(state)
+        self._take_over(_Held(frame))
+        self._to_stand(frame)
+
+    def _take_over(self, reference: Reference, frame: int = 0) -> None:
+        self.policy.take_over(reference, frame, self._last_q)
+
+    def _end_guided(self) -> None:
+        self.is_guided = self._is_braking = False
+        self.pilot.is_wanted = False
+
+
+class _Held:
+    """One frame for ever."""
+
+    num_frames = 1
+
+    def __init__(self, frame: ReferenceFrame) -> None:
+        self._frame = frame
+
+    def frame(self, k: int) -> ReferenceFrame:
+        return self._frame
+
+
+def frame_of(state: RobotState) -> ReferenceFrame:
+    """The robot itself as a frame to follow; without an estimate of the base at the origin and without speed."""
+    quat, tree = np.asarray(state.pelvis_quat_w, dtype=np.float64), g1_kinematics()
+    origin = np.array([0.0, 0.0, DEFAULT_ROOT_HEIGHT]) if state.pelvis_pos_w is None else state.pelvis_pos_w
+    still = np.zeros(3) if state.pelvis_lin_vel_b is None else state.pelvis_lin_vel_b
+    pos, rot = tree.forward(origin, quat, state.joint_pos)
+    speed, turn = (quat_rotate(quat, velocity) for velocity in (still, state.pelvis_gyro_b))
+    lin, ang = tree.velocities(speed, turn, state.joint_vel, pos, rot)
+    pos, rot, lin, ang = (np.asarray(values, dtype=np.float64) for values in (pos, rot, lin, ang))
+    return ReferenceFrame(state.joint_pos, state.joint_vel, pos, rot, lin, ang)

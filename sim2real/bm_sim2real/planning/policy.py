@@ -1,0 +1,134 @@
+"""The diffusion policy at 50 Hz: runs the newest plan, orders the next one, and says when there is nothing to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bm_core.diffusion.bundle import DiffusionBundle
+from bm_core.diffusion.contract import DiffusionContract
+from bm_core.diffusion.plan import Plan
+from bm_core.diffusion.planner import Planner, Steering
+from bm_core.errors import BundleError
+from bm_core.state import RobotState
+from bm_sim2real.planning.denoiser import OnnxDenoiser, onnx_session
+from bm_sim2real.planning.history_buffer import HistoryBuffer
+from bm_sim2real.planning.source import LockstepSource, PlanOrder, PlanSource
+from bm_sim2real.policies.tracker import PolicyOutput
+
+Array = NDArray[np.float64]
+
+
+class DiffusionPolicy:
+    """Per control step: `see` the reading, then `act` or, while another policy balances the robot, `watch` its target.
+
+    Set `steering` at any moment; the next order carries it. Plans are ordered only while `is_wanted`.
+    """
+
+    def __init__(self, contract: DiffusionContract, decoder: bytes, source: PlanSource) -> None:
+        """Use `load_lockstep` for files."""
+        if contract.decoder.observations:
+            raise BundleError("this decoder wants proprioception, which this version does not supply")
+        self.contract, self.source = contract, source
+        self.steering: Steering | None = None
+        """What the next plans shall do; None plans unguided."""
+        self.is_wanted = False
+        """Whether plans are to be made."""
+        self.plan: Plan | None = None
+        """The newest one that has arrived."""
+        self._decoder = onnx_session(decoder)
+        self._scale, self._default = np.array(contract.action.scale), np.array(contract.action.default_joint_pos)
+        self._kp, self._kd = np.array(contract.stiffness), np.array(contract.damping)
+        self._buffer = HistoryBuffer(contract.spec.layout)
+        self._step = -1
+        self._ordered: int | None = None
+
+    def reset(self, seed: int = 0) -> None:
+        """Forget history, plans and orders; noise anew from `seed`."""
+        self._buffer.clear()
+        self.source.reset(seed)
+        self.plan, self._ordered, self._step = None, None, -1
+
+    @property
+    def step(self) -> int:
+        """Control step of the last reading."""
+        return self._step
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a plan has an action for this control step."""
+        return self.plan is not None and self.plan.action(self._step) is not None
+
+    @property
+    def steps_left(self) -> int:
+        """Control steps, this one included, that the newest plan still covers."""
+        return 0 if self.plan is None else max(0, self.plan.last_step + 1 - self._step)
+
+    def see(self, state: RobotState) -> None:
+        """The reading of a new control step: takes what plan has arrived and orders the next."""
+        self._step += 1
+        self._buffer.add_state(state)
+        self._take()
+        if self.is_wanted and not self.source.is_busy and self._is_due() and self._buffer.is_full:
+            committed = min(self.source.latency_steps, self.steps_left)
+            self.source.order(
+                PlanOrder(
+                    history=self._buffer.history(),
+                    step=self._step,
+                    time=state.time,
+                    committed=committed,
+                    steering=self.steering,
+                )
+            )
+            self._ordered = self._step
+            self._take()
+
+    def act(self) -> PolicyOutput | None:
+        """Targets for this control step; None if no plan covers it."""
+        planned = None if self.plan is None else self.plan.action(self._step)
+        if planned is None:
+            return None
+        z = np.asarray(planned, dtype=np.float32)
+        action = self._decoder.run(None, {"z": z[None]})[0][0]
+        self._buffer.add_action(z)
+        return PolicyOutput(
+            q=self._default + self._scale * action,
+            kp=self._kp,
+            kd=self._kd,
+            action=action,
+            observation=np.zeros(0, dtype=np.float32),
+            frame=self._step,
+        )
+
+    def watch(self, q: Array | None) -> None:
+        """Another policy's joint targets (29,) rad for this control step; None: nobody balances the robot."""
+        if q is None:
+            self._buffer.clear()
+        else:
+            self._buffer.add_action((q - self._default) / self._scale)
+
+    def _is_due(self) -> bool:
+        """A whole number of tokens after the last order, or plans could not follow each other."""
+        spacing = self.contract.spec.layout.steps_per_token
+        return self._ordered is None or self.plan is None or (self._step - self._ordered) % spacing == 0
+
+    def _take(self) -> None:
+        plan = self.source.poll(self._step)
+        if plan is not None:
+            self.plan = plan
+
+
+def load_lockstep(
+    path: str | Path, *, latency_steps: int = 1, provider: str = "cpu", threads: int = 1, is_warm: bool = True
+) -> DiffusionPolicy:
+    """A policy whose planner runs in the same process, its plans arriving `latency_steps` control steps later.
+
+    Reads the bundle and replays its golden trace on this provider. BundleError if anything differs.
+    """
+    bundle = DiffusionBundle.read(path)
+    denoiser = OnnxDenoiser(path, bundle.contract.spec, provider=provider, threads=threads)
+    bundle.prove(denoiser)
+    planner = Planner(bundle.contract.spec, denoiser, is_warm=is_warm)
+    return DiffusionPolicy(bundle.contract, bundle.decoder, LockstepSource(planner, latency_steps))

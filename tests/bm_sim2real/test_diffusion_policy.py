@@ -1,0 +1,136 @@
+"""The diffusion policy in lockstep: history in, plans ordered on time, committed actions kept, nothing run twice."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+from tiny_planner import LAYOUT, frozen, plain_spec, tiny_policy  # noqa: E402
+
+from bm_core.g1 import G1  # noqa: E402
+from bm_core.state import RobotState  # noqa: E402
+
+
+def reading(step, has_base=True):
+    zero = np.zeros(29)
+    return RobotState(
+        seq=step,
+        time=0.02 * step,
+        joint_pos=G1.default_joint_pos.copy(),
+        joint_vel=zero,
+        joint_torque=zero,
+        pelvis_quat_w=np.array([1.0, 0.0, 0.0, 0.0]),
+        pelvis_gyro_b=np.zeros(3),
+        pelvis_acc_b=np.zeros(3),
+        pelvis_pos_w=np.array([0.01 * step, 0.0, 0.76]) if has_base else None,
+        pelvis_lin_vel_b=np.array([0.5, 0.0, 0.0]) if has_base else None,
+    )
+
+
+def targets(step):
+    """Of another policy: every joint 0.01 rad more per step."""
+    return G1.default_joint_pos + 0.01 * step
+
+
+def watched(policy, steps, wanted_from=0):
+    """Feeds `steps` readings while another policy acts."""
+    for step in range(steps):
+        policy.is_wanted = step >= wanted_from
+        policy.see(reading(step))
+        policy.watch(targets(step))
+
+
+def test_no_plan_is_made_before_the_history_is_full():
+    policy = tiny_policy()
+    watched(policy, 8)
+    assert policy.plan is None and not policy.source.is_busy
+    policy.see(reading(8))
+    assert policy.source.is_busy
+
+
+def test_the_history_holds_every_second_state_and_every_action_in_network_units():
+    orders = []
+    policy = tiny_policy()
+    policy.source.order = orders.append
+    watched(policy, 9)
+    history = orders[0].history
+    np.testing.assert_allclose(history.root_pos_w[:, 0], [0.0, 0.02, 0.04, 0.06, 0.08])
+    np.testing.assert_allclose(history.root_lin_vel_w[:, 0], 0.5)
+    expected = np.array([0.01 * step for step in range(8)])[:, None] / G1.action_scale
+    np.testing.assert_allclose(history.actions, expected)
+    assert orders[0].step == 8 and orders[0].committed == 0
+
+
+@pytest.mark.parametrize("latency", [0, 1, 2, 4])
+def test_a_plan_arrives_after_its_latency_and_the_next_one_is_ordered_a_whole_token_later(latency):
+    policy = tiny_policy(latency)
+    watched(policy, 8)
+    stamps, ready = [], []
+    policy.is_wanted = True
+    for step in range(8, 24):
+        policy.see(reading(step))
+        ready.append(policy.is_ready)
+        if policy.act() is None:
+            policy.watch(targets(step))
+        elif not stamps or policy.plan.step != stamps[-1]:
+            stamps.append(policy.plan.step)
+    assert ready == [False] * latency + [True] * (16 - latency)
+    assert set(np.diff(stamps)) == {max(2, latency)}
+
+
+def test_actions_that_will_have_run_are_kept_in_the_next_plan():
+    rng = np.random.default_rng(0)
+
+    def random(states, actions, state_levels, action_levels):
+        clean = frozen(states, actions, state_levels, action_levels)
+        return clean[0], rng.normal(size=actions.shape)
+
+    policy = tiny_policy(latency_steps=2, denoise=random)
+    watched(policy, 11)
+    first = policy.plan
+    for step in (11, 12):
+        policy.see(reading(step))
+        policy.act()
+    second = policy.plan
+    assert (first.step, second.step) == (8, 10) and second.is_warm
+    # Steps 10 and 11 were run from the first plan while the second was made.
+    np.testing.assert_allclose(second.action(10), first.action(10), atol=1e-6)
+    np.testing.assert_allclose(second.action(11), first.action(11), atol=1e-6)
+    assert np.abs(second.action(12) - first.action(12)).max() > 0.1
+
+
+def test_a_plan_runs_for_its_supervised_horizon_and_no_longer():
+    policy = tiny_policy(latency_steps=0)
+    watched(policy, 9)
+    policy.is_wanted = False
+    left = []
+    for step in range(9, 30):
+        policy.see(reading(step))
+        left.append(policy.steps_left)
+        if policy.act() is None:
+            break
+    assert step == 8 + 2 * LAYOUT.supervised and left[0] == 15 and left[-1] == 0
+
+
+def test_without_an_estimate_of_the_base_no_plan_is_made():
+    policy = tiny_policy(latency_steps=0)
+    watched(policy, 9)
+    assert policy.plan.step == 8
+    policy.see(reading(9, has_base=False))
+    for step in range(10, 18):
+        policy.see(reading(step))
+        policy.watch(targets(step))
+    assert policy.plan.step == 8
+    policy.see(reading(18))
+    assert policy.plan.step == 18
+
+
+def test_equal_seeds_give_equal_plans_and_others_do_not():
+    def plan(seed):
+        policy = tiny_policy(latency_steps=0, denoise=lambda s, a, *levels: (0.5 * s, 0.5 * a), spec=plain_spec())
+        policy.reset(seed)
+        watched(policy, 9)
+        return policy.plan.actions
+
+    assert np.array_equal(plan(3), plan(3)) and not np.array_equal(plan(3), plan(4))
