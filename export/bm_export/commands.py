@@ -63,6 +63,9 @@ class ExportDiffusion:
     """Level to which the last plan's states are re-noised; the highest (20) starts from noise."""
     warm_action_level: int | None = None
     """The same for its actions."""
+    guidance: Path | None = None
+    """JSON file with guidance settings (scale, weights, ...) for the contract; it names what differs from the
+    defaults."""
     clip: Path | None = None
     """Clip for the golden trace; default: the shipped walk."""
 
@@ -70,6 +73,7 @@ class ExportDiffusion:
         import dataclasses
 
         from bm_core.data import shipped
+        from bm_core.diffusion.guidance.settings import read_guidance
         from bm_core.motion import load_clip
         from bm_export.diffusion import export_diffusion
         from bm_export.diffusion_checkpoint import load_diffusion
@@ -79,7 +83,8 @@ class ExportDiffusion:
         chosen = {name: getattr(self, name) for name in names if getattr(self, name, None) is not None}
         spec = dataclasses.replace(trained.spec, sampler=dataclasses.replace(trained.spec.sampler, **chosen))
         clip = load_clip(self.clip or shipped("motions", "walk.npz"))
-        report = export_diffusion(trained.model, spec, trained.training, clip, self.out, self.precision)
+        guidance = None if self.guidance is None else read_guidance(self.guidance)
+        report = export_diffusion(trained.model, spec, trained.training, clip, self.out, self.precision, guidance)
         print(
             f"{report.path}: {report.num_bytes / 1e6:.1f} MB, {trained.model.num_parameters / 1e6:.1f} M parameters; "
             f"whole plans: ONNX against torch {report.parity_error:.1e}, {self.precision} against fp32 "

@@ -15,6 +15,7 @@ from bm_core.atomic_file import replacing
 from bm_core.contract import Training
 from bm_core.diffusion.bundle import DiffusionBundle, diffusion_metadata
 from bm_core.diffusion.contract import DecoderSpec, g1_diffusion_contract
+from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_core.diffusion.history import History
 from bm_core.diffusion.plan_trace import PlanTrace, PlanTraceReport, record_plans
 from bm_core.diffusion.spec import DiffusionSpec
@@ -57,8 +58,9 @@ def export_diffusion(
     clip: MotionClip,
     path: str | Path,
     precision: str = "fp32",
+    guidance: GuidanceSpec | None = None,
 ) -> DiffusionExport:
-    """Write the model as a bundle; the golden trace plans on the middle of `clip`.
+    """Write the model as a bundle; the golden trace plans on the middle of `clip`. Without `guidance`: the defaults.
 
     BundleError, and nothing written, if ONNX and torch differ by more than PARITY_TOLERANCE over a plan, if a
     states-only pass differs from a full one, or if the finished file does not prove itself in ONNX Runtime.
@@ -81,6 +83,7 @@ def export_diffusion(
         training,
         decoder=DecoderSpec(sha256=hashlib.sha256(decoder).hexdigest()),
         precision=precision,
+        guidance=guidance,
     )
     with replacing(path) as partial:
         partial.write_bytes(with_metadata(small, {}))

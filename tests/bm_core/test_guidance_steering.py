@@ -10,7 +10,7 @@ from test_diffusion_sampler import SPEC, cold, gaussian_posterior
 from bm_core.diffusion.guidance.goal import GuidanceGoal
 from bm_core.diffusion.guidance.keyframe import Keyframes
 from bm_core.diffusion.guidance.obstacle import Obstacle
-from bm_core.diffusion.guidance.settings import GuidanceSpec
+from bm_core.diffusion.guidance.settings import GuidanceSpec, read_guidance
 from bm_core.diffusion.guidance.shapes import Pillar
 from bm_core.diffusion.guidance.steering import GoalSteering
 from bm_core.diffusion.guidance.trim import CommandTrim
@@ -148,3 +148,15 @@ def test_settings_are_replaced_not_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.scale = 2.0  # type: ignore[misc]
     assert GoalSteering(goal=GuidanceGoal()).layout == TokenLayout()
+
+
+def test_a_file_names_what_differs_and_nothing_unknown(tmp_path):
+    path = tmp_path / "guidance.json"
+    path.write_text('{"scale": 3, "max_level": 15}')
+    assert read_guidance(path) == GuidanceSpec(scale=3.0, max_level=15)
+    assert read_guidance(path, GuidanceSpec(sway=0.5)).sway == 0.5
+    path.write_text('{"scales": 3}')
+    with pytest.raises(ConfigError, match="unknown key 'scales'"):
+        read_guidance(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_guidance(tmp_path / "none.json")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bm_core import strict_json
 from bm_core.contract import ActionSpec, Training
+from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.errors import BundleError
 from bm_core.g1 import CONTROL_DT, G1
@@ -50,6 +51,8 @@ class DiffusionContract:
     precision: str
     """Of the planner graph's weights; one of PRECISIONS. Inputs and outputs are always float32."""
     training: Training
+    guidance: GuidanceSpec = field(default_factory=GuidanceSpec)
+    """How hard goals pull, as tuned in closed loop for this model."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -57,7 +60,12 @@ class DiffusionContract:
 
 
 def g1_diffusion_contract(
-    spec: DiffusionSpec, training: Training, *, decoder: DecoderSpec, precision: str
+    spec: DiffusionSpec,
+    training: Training,
+    *,
+    decoder: DecoderSpec,
+    precision: str,
+    guidance: GuidanceSpec | None = None,
 ) -> DiffusionContract:
     """The contract of a model trained by this project: gains and scales of bm_core.g1."""
     return DiffusionContract(
@@ -73,6 +81,7 @@ def g1_diffusion_contract(
         decoder=decoder,
         precision=precision,
         training=training,
+        guidance=guidance or GuidanceSpec(),
     )
 
 

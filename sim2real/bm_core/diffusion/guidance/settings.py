@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
-from bm_core.errors import ConfigError
+from bm_core import strict_json
+from bm_core.errors import BundleError, ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,3 +56,18 @@ class GuidanceSpec:
                 f"guidance.obstacle_reach = {self.obstacle_reach} m: must be above obstacle_delta "
                 f"({self.obstacle_delta} m)"
             )
+
+
+def read_guidance(path: str | Path, base: GuidanceSpec | None = None) -> GuidanceSpec:
+    """From a JSON file that names what differs from `base` (default: the defaults).
+
+    ConfigError if it cannot be read, names something unknown or gives another type than a number.
+    """
+    path = Path(path)
+    try:
+        given = strict_json.parse_object(path.read_text(), path.name)
+        return strict_json.build(GuidanceSpec, {**dataclasses.asdict(base or GuidanceSpec()), **given}, path.name)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except BundleError as error:
+        raise ConfigError(str(error)) from error
