@@ -30,6 +30,18 @@ def shipped(kind: Kind, name: str = "") -> Path:
     return path
 
 
+def named_bundle(name: str, named_in: Path, where: str = "") -> Path:
+    """The policy bundle that a clip or a motion set names: beside that file, else among the shipped policies.
+
+    ConfigError, prefixed with `where` (default: the file), if it is in neither.
+    """
+    places = [named_in.resolve().parent, shipped_folder("policies").resolve()]
+    for place in places:
+        if (place / name).is_file():
+            return (place / name).resolve()
+    raise ConfigError(f"{where or named_in}: policy {name}: no such file in {' or '.join(map(str, places))}")
+
+
 def shipped_folder(kind: Kind) -> Path:
     """The one folder that holds the shipped files of this kind. Raises ConfigError that lists what was searched."""
     chosen = os.environ.get("BM_DATA")

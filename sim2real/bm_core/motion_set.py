@@ -9,6 +9,7 @@ motions:
     start: 1.0                      # s, default 0
     end: 6.5                        # s, default: the clip's end
     role: other                     # stand | locomotion | other, default: by the file's name
+    policy: dance_expert.onnx       # bundle that plays it, relative to this file or to the shipped policies; optional
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bm_core.data import shipped_folder
+from bm_core.data import named_bundle, shipped_folder
 from bm_core.errors import ConfigError
 from bm_core.motion import MotionClip, load_clip
 from bm_core.motion_set_document import ROLES, EntryText, read_set_document
@@ -42,6 +43,8 @@ class MotionSetEntry:
     """s; None: the clip's end"""
     role: str = "other"
     """stand, locomotion or other."""
+    policy: Path | None = None
+    """Bundle of the expert for it; None: whichever policy plays the set."""
 
     @property
     def clip_name(self) -> str:
@@ -80,6 +83,7 @@ def load_motion_set(name_or_path: str | Path, *, motion_root: Path | None = None
         bases.append(root.expanduser().resolve())
     entries: list[MotionSetEntry] = []
     for text in document.entries:
+        policy = None if text.policy is None else named_bundle(text.policy, file, text.where)
         for path in _files(text, bases, root):
             entry = MotionSetEntry(
                 path=path,
@@ -87,6 +91,7 @@ def load_motion_set(name_or_path: str | Path, *, motion_root: Path | None = None
                 start=text.start,
                 end=text.end,
                 role=text.role or _role_of(path.stem),
+                policy=policy,
             )
             _refuse_duplicate(text.where, entry, entries)
             entries.append(entry)

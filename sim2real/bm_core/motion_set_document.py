@@ -12,7 +12,8 @@ from bm_core.errors import ConfigError
 
 ROLES = ("stand", "locomotion", "other")
 _SET_KEYS = ("name", "description", "motions")
-_ENTRY_KEYS = ("path", "glob", "weight", "start", "end", "role")
+_ENTRY_KEYS = ("path", "glob", "weight", "start", "end", "role", "policy")
+_SUFFIX = ".onnx"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class EntryText:
     end: float | None
     """s"""
     role: str | None
+    policy: str | None
+    """Bundle of the expert for this motion."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +81,18 @@ def _entry(where: str, item: Any) -> EntryText:
     role = item.get("role")
     if role is not None and role not in ROLES:
         raise ConfigError(f"{where}: role = {role!r}: must be {', '.join(ROLES)}")
+    policy = item.get("policy")
+    if policy is not None and (not isinstance(policy, str) or not policy.endswith(_SUFFIX)):
+        raise ConfigError(f"{where}: policy = {policy!r}: the name of a policy bundle ({_SUFFIX}) expected")
     return EntryText(
-        where=where, pattern=pattern, is_glob="glob" in item, weight=weight, start=start, end=end, role=role
+        where=where,
+        pattern=pattern,
+        is_glob="glob" in item,
+        weight=weight,
+        start=start,
+        end=end,
+        role=role,
+        policy=policy,
     )
 
 

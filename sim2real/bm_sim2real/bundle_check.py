@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bm_core.bundle import Bundle
+from bm_core import strict_json
+from bm_core.bundle import CONTRACT_KEY, Bundle
+from bm_core.contract import Contract
 from bm_core.errors import BundleError
+from bm_core.g1 import G1
+from bm_core.motion import MotionClip
+from bm_core.onnx_file import read_onnx
 from bm_core.trace_check import TraceReport
+from bm_sim2real.motion_check import MotionVerdict, judge_motion, motion_for
+from bm_sim2real.policies.embedded_motion import EmbeddedMotion, read_embedded_motion
 from bm_sim2real.policies.inference import OnnxSession
+from bm_sim2real.policies.provider import open_session
 from bm_sim2real.timing import percentiles
 
 _WARM_UP = 50
@@ -30,27 +38,100 @@ class CheckResult:
     """None if the replay failed; 0 ticks if there was nothing to replay."""
     inference_ms: dict[str, float]
     """p50, p99, max of single inferences, one thread; empty if the replay failed."""
+    provider: str = "cpu"
+    """The one that ran it."""
+    notices: tuple[str, ...] = ()
+    """Why it is another one than asked for."""
+    embedded: EmbeddedMotion | None = field(default=None, repr=False)
+    """The motion inside the graph."""
+    motion: MotionVerdict | None = None
+    """Of the motion that was asked about, else of the embedded one."""
 
     @property
     def is_safe(self) -> bool:
         return not self.reasons
 
 
-def check_bundle(path: str | Path, provider: str = "cpu", inferences: int = 1000) -> CheckResult:
-    """Read, replay, time. BundleError for a file that cannot be read or contradicts itself or the robot."""
-    bundle = Bundle.read(path)
-    session = OnnxSession(path, provider)
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A file that is whole, and must not run."""
+
+    path: Path
+    reason: str
+
+
+def judge_bundle(
+    path: str | Path, provider: str = "cpu", inferences: int = 1000, motion: str | Path | None = None
+) -> CheckResult | Refusal:
+    """Like `check_bundle`, but a contract that contradicts itself, the graph or the robot is a verdict, not an error.
+
+    BundleError only for what cannot be read: no whole .onnx file, or a contract that is no JSON.
+    """
+    model = read_onnx(path)
+    if CONTRACT_KEY in model.metadata:
+        strict_json.parse_object(model.metadata[CONTRACT_KEY], f"{path}: {CONTRACT_KEY}")
     try:
-        report = bundle.prove(session)
+        return check_bundle(path, provider, inferences, motion)
+    except BundleError as error:
+        return Refusal(path=Path(path), reason=str(error))
+
+
+def check_bundle(
+    path: str | Path, provider: str = "cpu", inferences: int = 1000, motion: str | Path | None = None
+) -> CheckResult:
+    """Read, replay, time; and judge a motion that it shall follow. BundleError for a file that may not even be tried.
+
+    ClipError or ConfigError if the motion is not there at all.
+    """
+    bundle = Bundle.read(path)
+    clip = None if motion is None else motion_for(motion)
+    try:
+        opened = open_session(path, provider, bundle.prove)
     except BundleError as error:
         return CheckResult(bundle=bundle, reasons=(str(error),), trace=None, inference_ms={})
     reasons = (
-        ()
-        if report.num_ticks
-        else (f"{path}: no golden trace: nothing proves that it sees here what it was trained on",)
+        []
+        if opened.proof.num_ticks
+        else [f"{path}: no golden trace: nothing proves that it sees here what it was trained on"]
     )
-    timing = _inference_ms(session, _observations(bundle), inferences)
-    return CheckResult(bundle=bundle, reasons=reasons, trace=report, inference_ms=timing)
+    embedded = None
+    if bundle.contract.reference == "embedded":
+        try:
+            embedded = read_embedded_motion(path, bundle.contract)
+        except BundleError as error:
+            reasons.append(str(error))
+    verdict = _motion_verdict(bundle.contract, clip, embedded)
+    reasons += [] if verdict is None else verdict.reasons
+    return CheckResult(
+        bundle=bundle,
+        reasons=tuple(reasons),
+        trace=opened.proof,
+        inference_ms=_inference_ms(opened.session, _observations(bundle), inferences),
+        provider=opened.session.provider,
+        notices=opened.notices,
+        embedded=embedded,
+        motion=verdict,
+    )
+
+
+def motor_order(contract: Contract) -> list[int]:
+    """Motor (Unitree's index) of each of the policy's joints."""
+    return [G1.joint_index[name] for name in contract.action.joint_names]
+
+
+def torque_shares(contract: Contract) -> NDArray[np.float64]:
+    """What one unit of action asks of each motor, as a share of its effort limit; 0.25 for whole_body_tracking's."""
+    return np.array(contract.stiffness) * np.array(contract.action.scale) / np.array(contract.effort_limit)
+
+
+def _motion_verdict(
+    contract: Contract, clip: MotionClip | MotionVerdict | None, embedded: EmbeddedMotion | None
+) -> MotionVerdict | None:
+    if isinstance(clip, MotionVerdict):
+        return clip
+    if clip is None:
+        return None if embedded is None else judge_motion(embedded.clip)
+    return judge_motion(clip, embedded=embedded)
 
 
 def _observations(bundle: Bundle) -> NDArray[np.float32]:
