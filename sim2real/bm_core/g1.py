@@ -22,6 +22,8 @@ DEFAULT_ROOT_HEIGHT = 0.76
 
 ROOT_BODY = "pelvis"
 ANCHOR_BODY = "torso_link"
+HEAD_IN_ANCHOR = (0.0, 0.0, 0.43)
+"""Middle of the head in torso_link, m; the paper's fall is this point below 0.2 m."""
 FEET = ("left_ankle_roll_link", "right_ankle_roll_link")
 END_EFFECTORS = (*FEET, "left_wrist_yaw_link", "right_wrist_yaw_link")
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from bm_core.errors import ConfigError
-from bm_core.g1 import CONTROL_DT, FEET
+from bm_core.g1 import CONTROL_DT
 from bm_core.motion import MotionClip
 from bm_core.reference import MotionReference
 from bm_sim2real.clip_files import ClipFile
 from bm_sim2real.evaluation import put_on_frame
+from bm_sim2real.falls import fall_of
 from bm_sim2real.guard import CommandGuard
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.loop import ControlLoop
@@ -28,9 +29,6 @@ from bm_sim2real.robots.simulation_config import SimulationConfig
 from bm_sim2real.standing import plan_stop, standing_frame
 from bm_sim2real.state_machine import StateMachine
 from bm_sim2real.statistics import wilson_interval
-
-FALL_HEIGHT = 0.45
-"""m; a pelvis below it has fallen, as has a robot that touches the floor but with its feet (DESIGN section 6, gate)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,15 +174,7 @@ def _step(robot: MujocoRobot, loop: ControlLoop, steps: int, pushes: PushSchedul
         if push is not None:
             robot.push(*push)
         loop.step()
-        wrong = str(loop.fault) if loop.fault else _fallen(robot)
+        wrong = str(loop.fault) if loop.fault else fall_of(robot)
         if wrong:
             return f"{doing}, {(step + 1) * CONTROL_DT:.2f} s: {wrong}"
     return ""
-
-
-def _fallen(robot: MujocoRobot) -> str:
-    height = robot.pelvis_height()
-    if not height >= FALL_HEIGHT:
-        return f"pelvis at {height:.2f} m"
-    others = robot.floor_contacts() - set(FEET)
-    return f"{sorted(others)[0]} on the floor" if others else ""

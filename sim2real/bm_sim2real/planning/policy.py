@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ from bm_core.diffusion.bundle import DiffusionBundle
 from bm_core.diffusion.contract import DiffusionContract
 from bm_core.diffusion.plan import Plan
 from bm_core.diffusion.planner import Planner, Steering
-from bm_core.errors import BundleError
+from bm_core.diffusion.spec import SamplerSpec
+from bm_core.errors import BundleError, ConfigError
 from bm_core.state import RobotState
 from bm_sim2real.planning.denoiser import OnnxDenoiser, onnx_session
 from bm_sim2real.planning.history_buffer import HistoryBuffer
@@ -120,15 +123,45 @@ class DiffusionPolicy:
             self.plan = plan
 
 
-def load_lockstep(
-    path: str | Path, *, latency_steps: int = 1, provider: str = "cpu", threads: int = 1, is_warm: bool = True
-) -> DiffusionPolicy:
+@dataclass(frozen=True, kw_only=True)
+class PilotConfig:
+    """How a diffusion policy is run."""
+
+    latency_steps: int = 1
+    """Control steps (20 ms) from the reading to the plan, in lockstep."""
+    provider: str = "cpu"
+    """Execution provider of the planner graph: cpu, cuda or tensorrt."""
+    threads: int = 1
+    """Of the planner graph."""
+    is_warm: bool = True
+    """Plans start from the plan before; False: each from noise."""
+    passes: int | None = None
+    """Network passes; None: the bundle's. The same for the following settings of its sampler."""
+    action_passes: int | None = None
+    eta: float | None = None
+    warm_state_level: int | None = None
+    warm_action_level: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.latency_steps < 0:
+            raise ConfigError(f"latency_steps = {self.latency_steps}: must be 0 or more")
+
+    def sampler(self, given: SamplerSpec) -> SamplerSpec:
+        """The bundle's settings with those of this config in their place."""
+        names = ("passes", "action_passes", "eta", "warm_state_level", "warm_action_level")
+        chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return dataclasses.replace(given, **chosen)
+
+
+def load_lockstep(path: str | Path, config: PilotConfig | None = None) -> DiffusionPolicy:
     """A policy whose planner runs in the same process, its plans arriving `latency_steps` control steps later.
 
     Reads the bundle and replays its golden trace on this provider. BundleError if anything differs.
     """
+    config = config or PilotConfig()
     bundle = DiffusionBundle.read(path)
-    denoiser = OnnxDenoiser(path, bundle.contract.spec, provider=provider, threads=threads)
+    spec = bundle.contract.spec
+    denoiser = OnnxDenoiser(path, spec, provider=config.provider, threads=config.threads)
     bundle.prove(denoiser)
-    planner = Planner(bundle.contract.spec, denoiser, is_warm=is_warm)
-    return DiffusionPolicy(bundle.contract, bundle.decoder, LockstepSource(planner, latency_steps))
+    planner = Planner(dataclasses.replace(spec, sampler=config.sampler(spec.sampler)), denoiser, is_warm=config.is_warm)
+    return DiffusionPolicy(bundle.contract, bundle.decoder, LockstepSource(planner, config.latency_steps))

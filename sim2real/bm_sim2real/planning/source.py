@@ -68,7 +68,7 @@ class LockstepSource:
 
     def reset(self, seed: int) -> None:
         self._planner.reset(seed)
-        self._pending = None
+        self._pending, self.seconds = None, []
 
     def order(self, order: PlanOrder) -> None:
         self._pending = self._planner.plan(

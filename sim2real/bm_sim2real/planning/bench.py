@@ -1,0 +1,108 @@
+"""How long passes and whole plans take on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bm_core.diffusion.bundle import DiffusionBundle
+from bm_core.diffusion.planner import Planner, Steering
+from bm_core.diffusion.sampler import Guidance
+from bm_sim2real.planning.denoiser import OnnxDenoiser
+from bm_sim2real.planning.policy import PilotConfig
+from bm_sim2real.timing import percentiles
+
+_WARM_UP = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanTiming:
+    """ms as p50, p95, p99 and max."""
+
+    full_pass: dict[str, float]
+    """States and the supervised actions."""
+    states_pass: dict[str, float]
+    plan: dict[str, float]
+    """A warm plan, kinematics of the history included."""
+    guided_plan: dict[str, float]
+    """The same with a velocity cost in every pass."""
+
+
+def time_plans(path: str | Path, config: PilotConfig, plans: int = 100, steering: Steering | None = None) -> PlanTiming:
+    """Replays the histories of the bundle's golden trace. `steering` for guided plans; default a bare velocity cost."""
+    bundle = DiffusionBundle.read(path)
+    denoiser = OnnxDenoiser(path, bundle.contract.spec, provider=config.provider, threads=config.threads)
+    bundle.prove(denoiser)
+    return PlanTiming(
+        full_pass=_timed(_passes(bundle, denoiser, is_full=True), plans),
+        states_pass=_timed(_passes(bundle, denoiser, is_full=False), plans),
+        plan=_timed(_plans(bundle, denoiser, config, None), plans),
+        guided_plan=_timed(_plans(bundle, denoiser, config, steering or _Forward(bundle)), plans),
+    )
+
+
+def plan_latency_s(path: str | Path, config: PilotConfig, plans: int = 60) -> float:
+    """p95 of a guided plan."""
+    bundle = DiffusionBundle.read(path)
+    denoiser = OnnxDenoiser(path, bundle.contract.spec, provider=config.provider, threads=config.threads)
+    return 1e-3 * _timed(_plans(bundle, denoiser, config, _Forward(bundle)), plans)["p95"]
+
+
+class _Forward:
+    """Pulls the root's forward velocity to 0.5 m/s: the cost of a cost without anybody's library."""
+
+    def __init__(self, bundle: DiffusionBundle) -> None:
+        from bm_core.diffusion.state import state_slices
+
+        self._place = state_slices(bundle.contract.spec.representation).root_lin_vel.start
+
+    def guidance(self, present: Any, time: float) -> Guidance:
+        return Guidance(gradient=self._gradient)
+
+    def keyframes(self, present: Any, time: float) -> dict[int, Any]:
+        return {}
+
+    def _gradient(self, states: Any) -> Any:
+        gradient = np.zeros_like(states)
+        gradient[..., self._place] = states[..., self._place] - 0.5
+        return gradient
+
+
+def _plans(
+    bundle: DiffusionBundle, denoiser: OnnxDenoiser, config: PilotConfig, steering: Steering | None
+) -> Callable[[int], None]:
+    from dataclasses import replace
+
+    spec, trace = bundle.contract.spec, bundle.trace
+    planner = Planner(replace(spec, sampler=config.sampler(spec.sampler)), denoiser, is_warm=config.is_warm)
+    histories, step = [trace.history(i) for i in range(trace.num_plans)], spec.layout.steps_per_token
+
+    def run(index: int) -> None:
+        planner.plan(histories[index % len(histories)], step=index * step, committed=step, steering=steering)
+
+    return run
+
+
+def _passes(bundle: DiffusionBundle, denoiser: OnnxDenoiser, *, is_full: bool) -> Callable[[int], None]:
+    spec, rng = bundle.contract.spec, np.random.default_rng(0)
+    tokens = spec.layout.tokens
+    states, actions = (
+        rng.normal(size=(1, tokens, codec.model_width)) for codec in (spec.state_codec, spec.action_codec)
+    )
+    levels = rng.integers(spec.levels + 1, size=(1, tokens))
+    return lambda index: denoiser(states, actions if is_full else None, levels, levels if is_full else None) and None
+
+
+def _timed(run: Callable[[int], None], count: int) -> dict[str, float]:
+    seconds = []
+    for index in range(_WARM_UP + count):
+        begun = time.perf_counter()
+        run(index)
+        seconds.append(time.perf_counter() - begun)
+    kept = seconds[_WARM_UP:]
+    return {**percentiles(kept, 1e3), "p95": 1e3 * float(np.percentile(kept, 95))}
