@@ -14,6 +14,7 @@ from bm_core.g1 import G1
 from bm_core.state import LowCommand, RobotState
 from bm_sim2real.faults import Fault, Reaction
 from bm_sim2real.guard_limits import GuardLimits
+from bm_sim2real.guard_ramps import DampedRamp, no_torque
 from bm_sim2real.guard_rules import RULES, GuardView, is_imu_plausible, is_too_fast
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
@@ -64,6 +65,8 @@ class CommandGuard:
         self._command = self._damping
         self._slew_until = 0
         self._slewed: Array | None = None
+        self._ramp: DampedRamp | None = DampedRamp(no_torque(self._damping), self._damping, self.limits.connect_ticks)
+        self._is_released = False
 
     def tick(
         self,
@@ -86,9 +89,17 @@ class CommandGuard:
                 self.fault = rule(view, self.limits)
                 if self.fault is not None:
                     break
-        if self.fault is not None or view.mode is Mode.DAMPING:
+        if self.fault is not None:
+            self._ramp = None
             return self._damping
-        return self._shape(state, view)
+        if view.mode is Mode.DAMPING:
+            return self._ramped(state, view)
+        self._ramp = None
+        return self._shape(self._command, state, view)
+
+    def release(self) -> None:
+        """An orderly end: from the next command in DAMPING on, stiffness fades instead of vanishing."""
+        self._is_released = self.fault is None and self._view is not None and self._view.mode is not Mode.DAMPING
 
     def estop(self, reason: str) -> None:
         """Damping from the next tick on, from anywhere, latched. An earlier fault stays the first cause."""
@@ -156,14 +167,25 @@ class CommandGuard:
             return
         view.last_sequence, view.last_sequence_tick, view.sequence_wall_s = low.seq, view.tick, 0.0
         is_entry = view.mode is Mode.DAMPING and newest.mode is not Mode.DAMPING
+        if newest.mode is Mode.DAMPING and view.mode is not Mode.DAMPING:
+            ticks = self.limits.release_ticks
+            self._ramp = DampedRamp(self._command, self._damping, ticks) if self._is_released else None
+            self._is_released = False
         if is_entry or newest.mode is Mode.HANG:
             self._slew_until = view.tick + self.limits.entry_ticks
         view.mode = newest.mode
         self._command = low
 
-    def _shape(self, state: RobotState, view: GuardView) -> LowCommand:
-        """The accepted command, changed only as far as the limits demand."""
-        command = self._command
+    def _ramped(self, state: RobotState, view: GuardView) -> LowCommand:
+        """Damping, or on the way to it."""
+        command = None if self._ramp is None else self._ramp.next()
+        if command is None:
+            self._ramp = None
+            return self._damping
+        return self._shape(command, state, view)
+
+    def _shape(self, command: LowCommand, state: RobotState, view: GuardView) -> LowCommand:
+        """The command, changed only as far as the limits demand."""
         target = self._limit_slew(command.q, state, view)
         torque = command.kp * (target - state.joint_pos) + command.kd * (command.dq - state.joint_vel) + command.tau
         inside = (state.joint_pos >= self._lower) & (state.joint_pos <= self._upper)

@@ -53,13 +53,26 @@ class GuardLimits:
     """Consecutive implausible readings before damping."""
 
     motor_warn_c: float = 75.0
-    """degC"""
+    """degC from which a motor is published as warm."""
     motor_refuse_arm_c: float = 80.0
-    """degC"""
+    """degC from which the robot is not armed."""
     motor_stand_c: float = 85.0
-    """degC"""
+    """degC from which it brakes, stands and stays."""
     motor_damping_c: float = 95.0
-    """degC"""
+    """degC from which it damps."""
+    battery_warn: float = 30.0
+    """% of charge below which the battery is published as low."""
+    battery_refuse_arm: float = 20.0
+    """% below which the robot is not armed."""
+    battery_stand: float = 10.0
+    """% below which it brakes, stands and stays."""
+    battery_damping: float = 3.0
+    """% below which it damps, while there is still power to damp with."""
+
+    torso_imu: float = 0.35
+    """rad between the up directions of the torso IMU and of the pelvis IMU through the waist."""
+    torso_imu_ticks: int = 50
+    """Writer ticks (0.1 s) above it before damping."""
 
     anchor_pos: float = 0.25
     """m, height error of the torso against the reference; only with a healthy estimate of the height."""
@@ -84,6 +97,10 @@ class GuardLimits:
     """kd of the damping output at the arms: light links, on which 8 would be stiff at 500 Hz."""
     exit_damping_s: float = 1.0
     """s of damping frames before a writer ends."""
+    connect_ticks: int = 250
+    """Writer ticks (0.5 s) in which damping comes in after connecting."""
+    release_ticks: int = 250
+    """Writer ticks (0.5 s) in which stiffness fades to damping at an orderly release; a fault damps at once."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -7,9 +7,7 @@ reason; a fault of the task guard or of the policy latches DAMPING until `reset`
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -24,10 +22,12 @@ from bm_core.state import LowCommand, RobotState
 from bm_sim2real.blend import BlendConfig, ChainedReference, align_feet, blend, still, too_far
 from bm_sim2real.faults import Fault, Reaction
 from bm_sim2real.guard_limits import GuardLimits
+from bm_sim2real.holds import Hold, SourceWatch, hold_names
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
 from bm_sim2real.policies.tracker import PolicyOutput, TrackerPolicy
 from bm_sim2real.robots.protocol import BaseState, RobotFeatures
+from bm_sim2real.stop_plans import PlannedStop, plan_with
 from bm_sim2real.task_guard import TaskGuard
 
 StopPlanner = Callable[[RobotState, ReferenceFrame], Reference]
@@ -50,16 +50,6 @@ class MachineConfig:
     blend: BlendConfig = field(default_factory=BlendConfig)
 
 
-@dataclass
-class _PlannedStop:
-    """A stop that was asked for, perhaps not planned yet."""
-
-    future: Future[Reference]
-    attempt: int
-    age: int = 0
-    """Control steps since it was asked for: the stop begins at that moment."""
-
-
 class StateMachine:
     """Owns the policy and its reference. Not thread safe: requests and `step` come from one thread."""
 
@@ -77,6 +67,12 @@ class StateMachine:
         self.mode = Mode.DAMPING
         self.fault: Fault | None = None
         """The latched fault."""
+        self.holds = Hold.NONE
+        """Why the robot has to stand and stay, as found here; latched until `reset`."""
+        self.bridge_holds = Hold.NONE
+        """The same, as the bridge says it; the bridge latches."""
+        self.sources = SourceWatch(limits or GuardLimits(), CONTROL_DT)
+        """Planner, guidance, operator: whoever steers says `beat`, and is missed from then on."""
         self.output: PolicyOutput | None = None
         """Of the last step, if the policy took part in it."""
         self.policy = policy
@@ -93,12 +89,15 @@ class StateMachine:
         self._ramp_start = G1.default_joint_pos
         self._ramp_steps = 0
         self._lead = 0
-        self._stop: _PlannedStop | None = None
+        self._stop: PlannedStop | None = None
 
     def step(self, state: RobotState) -> PolicyCommand:
         """The command for the next 20 ms. Does not raise for what robot or policy do wrong: that becomes a fault."""
         self._steps += 1
         self.output = None
+        self.holds |= self.sources.tick()
+        if self.mode is Mode.RUNNING and self.held:
+            self.brake(state)
         if self.mode.is_tracking:
             lost = self._task_guard.check(state, self.policy.present_frame, self._steps)
             if lost is not None:
@@ -175,8 +174,14 @@ class StateMachine:
         self.mode = Mode.DAMPING
 
     def reset(self) -> None:
-        """Forgets a latched fault; the robot stays in DAMPING."""
+        """Forgets a latched fault and the holds; the robot stays in DAMPING or STAND."""
         self.fault = None
+        self.holds = Hold.NONE
+
+    @property
+    def held(self) -> Hold:
+        """All reasons to stand and stay: a motion that runs is braked, none begins."""
+        return self.holds | self.bridge_holds
 
     def start_standing(self, state: RobotState) -> None:
         """STAND at once, from a robot that already stands (or hangs) in the default pose. For HANG and simulation."""
@@ -198,14 +203,18 @@ class StateMachine:
     def _require(self, wanted: Mode, *allowed: Mode) -> None:
         if self.fault is not None:
             raise RobotError(f"{wanted.value}: refused, a fault is latched ({self.fault}); reset it first")
+        if self.held and wanted is not Mode.BRAKE:
+            raise RobotError(
+                f"{wanted.value}: refused, held by {', '.join(hold_names(self.held))}; reset when it is over"
+            )
         if self.mode not in allowed:
             names = " or ".join(mode.value for mode in allowed)
             raise RobotError(f"{wanted.value}: refused in {self.mode.value}; only from {names}")
 
-    def _planned(self, state: RobotState, attempt: int) -> _PlannedStop:
+    def _planned(self, state: RobotState, attempt: int) -> PlannedStop:
         assert self._plan_stop is not None
-        run = _on_a_thread if self.config.plans_in_background else _at_once
-        return _PlannedStop(run(partial(self._plan_stop, state, self.policy.present_frame)), attempt)
+        plan = partial(self._plan_stop, state, self.policy.present_frame)
+        return plan_with(plan, attempt, in_background=self.config.plans_in_background)
 
     def _take_stop(self, state: RobotState) -> None:
         """Follows the planned stop from where it has got to by now, once it is there."""
@@ -262,28 +271,3 @@ class StateMachine:
 
     def _low(self, state: RobotState, *, q: np.ndarray, kp: np.ndarray, kd: np.ndarray) -> LowCommand:
         return LowCommand(seq=self._steps, state_seq=state.seq, q=q, dq=_ZERO, tau=_ZERO, kp=kp, kd=kd)
-
-
-def _at_once(plan: Callable[[], Reference]) -> Future[Reference]:
-    future: Future[Reference] = Future()
-    try:
-        future.set_result(plan())
-    except Exception as error:  # whatever it is, the future carries it to the one place that handles it
-        future.set_exception(error)
-    return future
-
-
-def _on_a_thread(plan: Callable[[], Reference]) -> Future[Reference]:
-    future: Future[Reference] = Future()
-
-    def run() -> None:
-        done = _at_once(plan)
-        error = done.exception()
-        if error is None:
-            future.set_result(done.result())
-        else:
-            future.set_exception(error)
-
-    # A daemon: a plan that hangs must not keep the process alive after its loop has damped.
-    threading.Thread(target=run, name="stop planner", daemon=True).start()
-    return future

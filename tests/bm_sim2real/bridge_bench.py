@@ -54,7 +54,7 @@ class Bench:
 
     @property
     def is_damping(self):
-        return bool((self.written.kp == 0.0).all() and (self.written.kd >= 3.0).all())
+        return bool((self.written.kp == 0.0).all() and (self.written.kd > 0.0).all())
 
     @property
     def fault(self):

@@ -1,6 +1,7 @@
 """The bridge over DDS in lockstep: lease, faults in writer ticks, what survives what. Limits: DESIGN section 3."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -11,8 +12,12 @@ from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.bridge.guardian import SilenceCounter
 from bm_sim2real.bridge.records import pack_command
 from bm_sim2real.bridge.shared_memory import Word
+from bm_sim2real.holds import Hold
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
+from bm_sim2real.robots.mujoco import MujocoRobot
+from bm_sim2real.robots.unitree.battery import Battery
+from bm_sim2real.robots.unitree.channel import ChannelConfig
 from bm_sim2real.robots.unitree.dds import LOW_COMMAND_TOPIC, DdsLink
 from bm_sim2real.robots.unitree.remote import Button, Remote
 from bm_sim2real.robots.unitree.sdk import load_sdk
@@ -248,9 +253,9 @@ def test_an_impossible_reading_damps(running, field, value, name, ticks):
 
 
 def test_heavy_packet_loss_alone_is_survived(tmp_path):
-    bench = Bench(tmp_path, wire=WireConfig(loss=0.0))
+    bench = Bench(tmp_path, wire=WireConfig(seed=4))
     bench.start()
-    bench.robot.wire.config = WireConfig(loss=0.3, seed=4)
+    bench.robot.wire.uplink.config = bench.robot.wire.downlink.config = ChannelConfig(loss=0.3)
     bench.run(50)
     fault, received = bench.fault, bench.robot.counters.received
     bench.close()
@@ -310,10 +315,36 @@ def test_a_second_client_cannot_arm(running):
     assert running.fault is None
 
 
-def test_releasing_the_lease_damps_without_a_fault(running):
+def test_releasing_the_lease_lets_stiffness_fade_for_half_a_second(running):
+    before = running.written.kp
     running.client.release()
-    running.tick(3)
-    assert running.is_damping and running.fault is None
+    running.tick()
+    assert not running.client.is_armed
+    shares = []
+    for _ in range(260):
+        running.tick()
+        shares.append(float((running.written.kp / before).max()))
+    assert shares[123] == pytest.approx(0.5, abs=0.01) and running.fault is None
+    assert all(a >= b for a, b in itertools.pairwise(shares)) and shares[248:] == [0.0] * 12
+    assert (running.written.kd[:15] == 8.0).all() and (running.written.kd[15:] == 3.0).all()
+
+
+def test_a_fault_while_stiffness_fades_damps_at_once(running):
+    running.client.release()
+    running.tick(50)
+    assert not running.is_damping
+    running.core.guard.estop("now")
+    running.tick()
+    assert running.is_damping
+
+
+def test_damping_comes_in_softly_after_connecting(bench):
+    gains = []
+    for _ in range(260):
+        bench.tick()
+        gains.append(float(bench.written.kd[0]))
+    assert gains[0] < 0.1 and gains[124] == pytest.approx(4.0, abs=0.1) and gains[-1] == 8.0
+    assert not bench.written.kp.any()
 
 
 def test_reset_is_refused_while_the_cause_is_there(running):
@@ -368,3 +399,167 @@ def test_the_guardian_counts_ten_of_its_own_ticks_and_forgives_a_late_one():
     counter = SilenceCounter(10)
     for heartbeat in range(1, 100):
         assert not any(counter.tick(heartbeat) for _ in range(9))
+
+
+def beat_and_run(bench, periods, beats=True):
+    for _ in range(periods):
+        if beats:
+            bench.client.heartbeat()
+        bench.run(1)
+
+
+def test_without_a_heartbeat_hardware_is_not_armed(tmp_path):
+    bench = Bench(tmp_path, needs_heartbeat=True)
+    try:
+        with pytest.raises(RobotError, match="arm: refused: no operator heartbeat"):
+            bench.client.arm()
+        bench.client.heartbeat()
+        bench.client.arm()
+    finally:
+        bench.close()
+
+
+def test_a_lost_heartbeat_is_a_hold_after_250_ticks_and_stays_until_reset(running):
+    beat_and_run(running, 5)
+    running.client.heartbeat()
+    running.put()
+    running.tick()  # the tick that sees the last beat
+    ticks = 0
+    while not running.client.holds:
+        if ticks % 10 == 0:
+            running.put()
+        running.tick()
+        ticks += 1
+    assert (ticks, running.client.holds) == (250, Hold.OPERATOR)
+    assert running.fault is None and running.client.is_armed and not running.is_damping
+    beat_and_run(running, 5)
+    assert running.client.holds == Hold.OPERATOR
+    running.client._words[Word.RESET_REQUESTS] += 1
+    beat_and_run(running, 1)
+    assert running.client.holds == Hold.NONE
+    assert running.client.status()["is_operator_there"]
+
+
+def test_a_bridge_whose_operator_never_spoke_holds_nothing_in_simulation(running):
+    running.run(40)
+    assert running.client.holds == Hold.NONE and not running.client.status()["is_operator_there"]
+
+
+def test_the_deadman_key_of_the_remote_is_a_heartbeat(tmp_path):
+    bench = Bench(tmp_path, needs_heartbeat=True)
+    try:
+        bench.robot.wire.remote = Remote(buttons=Button.L1)
+        bench.tick(3)
+        bench.start()
+        bench.run(30)
+        assert bench.client.holds == Hold.NONE
+        bench.robot.wire.remote = Remote()  # let go, or out of reach
+        bench.run(26)
+        assert bench.client.holds == Hold.OPERATOR and bench.fault is None
+    finally:
+        bench.close()
+
+
+@pytest.mark.parametrize(
+    "celsius, warm, held", [(74.0, False, 0), (75.0, True, 0), (85.0, True, Hold.MOTOR_TEMPERATURE)]
+)
+def test_a_warm_motor_is_published_a_hot_one_stands_the_robot(running, celsius, warm, held):
+    running.robot.wire.motor_temperature[10] = celsius
+    running.run(6)
+    status = running.client.status()
+    assert (status["is_warm"], running.client.holds) == (warm, held)
+    assert (status["hottest_motor_c"], status["hottest_joint"]) == (celsius, "right_ankle_pitch_joint")
+    assert running.fault is None
+
+
+@pytest.mark.parametrize(
+    "charge, is_low, held, fault",
+    [
+        (31.0, False, 0, None),
+        (29.0, True, 0, None),
+        (9.0, True, Hold.BATTERY, None),
+        (2.0, True, Hold.BATTERY, "battery"),
+    ],
+)
+def test_the_battery_warns_stands_and_damps(running, charge, is_low, held, fault):
+    running.robot.wire.charge = charge
+    running.run(60)  # it speaks twice a second
+    assert running.client.status()["is_battery_low"] == is_low
+    assert running.client.holds & Hold.BATTERY == held
+    assert (running.fault and running.fault.name) == fault
+
+
+def test_a_battery_below_20_percent_refuses_arming(tmp_path):
+    bench = Bench(tmp_path, wire=WireConfig(charge=19.0))
+    bench.tick(300)
+    try:
+        with pytest.raises(RobotError, match="arm: refused: the battery is at 19 %"):
+            bench.client.arm()
+    finally:
+        bench.close()
+
+
+@pytest.mark.parametrize("volts, percent", [(13 * 4.2, 100.0), (13 * 3.55, 15.0), (13 * 2.9, 0.0)])
+def test_a_battery_that_says_nothing_is_judged_by_its_voltage(volts, percent):
+    battery = Battery()
+    assert np.isnan(battery.percent)
+    battery.look(np.full(29, volts), None)
+    assert battery.percent == pytest.approx(percent)
+    battery.look(np.full(29, volts), 61.0)
+    assert battery.percent == 61.0
+
+
+@pytest.mark.parametrize("quat", [[0.70710678, 0.70710678, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [np.nan, 0.0, 0.0, 0.0]])
+def test_a_torso_imu_that_disagrees_damps_after_a_tenth_of_a_second(tmp_path, quat):
+    bench = Bench(tmp_path, body=MujocoRobot())
+    try:
+        bench.start()
+        bench.run(10)
+        assert bench.client.status()["torso_imu_error"] < 0.02 and bench.fault is None
+        reading = bench.robot.body.torso_imu()
+        bench.robot.body.torso_imu = lambda: reading._replace(quat=np.array(quat))
+        ticks = 0
+        while not bench.is_damping:
+            if ticks % 10 == 0:
+                bench.put()
+            bench.tick()
+            ticks += 1
+        assert 46 <= ticks <= 52 and bench.fault.name == "imu_disagreement"
+    finally:
+        bench.close()
+
+
+def test_a_torso_imu_that_falls_silent_is_no_fault(tmp_path):
+    bench = Bench(tmp_path, body=MujocoRobot())
+    try:
+        bench.start()
+        bench.run(3)
+        bench.robot.wire.has_torso_imu = False
+        bench.run(10)
+        assert bench.fault is None and bench.client.status()["torso_imu_error"] is None
+    finally:
+        bench.close()
+
+
+def test_clients_see_the_estimate_and_may_begin_it_anew(tmp_path):
+    bench = Bench(tmp_path, body=MujocoRobot())
+    try:
+        bench.start()
+        bench.run(10)
+        state = bench.client.read()
+        assert state.pelvis_pos_w[2] == pytest.approx(bench.robot.body.pelvis_height(), abs=0.01)
+        assert bench.client.covariance().shape == (6, 6) and np.diag(bench.client.covariance()).min() > 0.0
+        bench.core.estimate._estimator._filter.x[:3] += 5.0
+        bench.client.reset_estimate()
+        bench.tick()
+        assert bench.client.read().pelvis_pos_w[0] == pytest.approx(0.0, abs=0.01)
+    finally:
+        bench.close()
+
+
+def test_without_the_estimator_readings_have_no_base(tmp_path):
+    bench = Bench(tmp_path, estimates_base=False)
+    bench.tick(3)
+    state = bench.client.read()
+    bench.close()
+    assert state.pelvis_pos_w is None and state.pelvis_lin_vel_b is None

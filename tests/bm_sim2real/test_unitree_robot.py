@@ -8,19 +8,21 @@ from unitree_wire import WiredRobot
 from bm_core.errors import ConfigError, RobotError
 from bm_core.g1 import G1
 from bm_core.state import LowCommand
+from bm_sim2real.robots.imu_errors import ImuErrors
 from bm_sim2real.robots.mujoco import MujocoRobot
+from bm_sim2real.robots.simulation_config import SimulationConfig
+from bm_sim2real.robots.unitree.channel import ChannelConfig
 from bm_sim2real.robots.unitree.dds import LOW_COMMAND_TOPIC, DdsLink, configuration, domain_of
 from bm_sim2real.robots.unitree.low_command import LowCommandPacker
 from bm_sim2real.robots.unitree.motion_switcher import (
     CHECK_MODE,
     SERVICE,
-    RpcClient,
-    RpcServer,
     SimulatedMotionSwitcher,
     release_motion_service,
 )
 from bm_sim2real.robots.unitree.remote import Button, Remote, read_remote
 from bm_sim2real.robots.unitree.robot import UnitreeConfig, UnitreeRobot
+from bm_sim2real.robots.unitree.rpc import RpcClient, RpcServer
 from bm_sim2real.robots.unitree.sdk import load_sdk
 from bm_sim2real.robots.unitree.simulated import Silence, WireConfig
 
@@ -181,7 +183,7 @@ def test_what_the_motors_do_when_nobody_speaks(silence, kp, kd):
 
 
 def test_packet_loss_loses_the_fraction_asked_for():
-    robot = WiredRobot(wire=WireConfig(loss=0.3, seed=1))
+    robot = WiredRobot(wire=WireConfig(channel=ChannelConfig(loss=0.3), seed=1))
     robot.connect()
     for k in range(1000):
         robot.write(command(k))
@@ -194,12 +196,13 @@ def test_packet_loss_loses_the_fraction_asked_for():
 
 
 def test_imu_noise_and_bias_reach_the_reader():
-    robot = WiredRobot(wire=WireConfig(gyro_noise=0.1, gyro_bias=0.5))
+    imu = ImuErrors(gyro_noise=0.1, gyro_bias=(0.5, 0.5, 0.5))
+    robot = WiredRobot(MujocoRobot(SimulationConfig(imu=imu)))
     robot.connect()
     gyro = []
     for _ in range(400):
         robot.step()
-        gyro.append(robot.read().pelvis_gyro_b)
+        gyro.append(robot.read().pelvis_gyro_b - robot.body._qvel[3:6])
     robot.close()
     assert np.allclose(np.mean(gyro, axis=0), 0.5, atol=0.03)
     assert np.allclose(np.std(gyro, axis=0), 0.1, atol=0.02)
@@ -262,4 +265,4 @@ def test_motion_switcher_over_dds():
 
 def test_simulated_robot_refuses_a_loss_of_everything():
     with pytest.raises(ConfigError, match="loss = 1"):
-        WireConfig(loss=1.0)
+        ChannelConfig(loss=1.0)

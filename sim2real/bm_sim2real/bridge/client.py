@@ -8,12 +8,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bm_core.errors import RobotError
 from bm_core.state import RobotState
-from bm_sim2real.bridge.records import pack_command, unpack_state
+from bm_sim2real.bridge.records import pack_command, unpack_covariance, unpack_state
 from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
 from bm_sim2real.faults import Fault, Reaction
 from bm_sim2real.guard_limits import TICKS_PER_PERIOD
+from bm_sim2real.holds import Hold
 from bm_sim2real.mailbox import PolicyCommand
 
 _POLL_S = 0.0005
@@ -41,6 +45,24 @@ class BridgeClient:
         if data is None:
             raise RobotError(f"{self.interface}: the bridge's state cannot be read; has it died?")
         return unpack_state(data)
+
+    def covariance(self) -> NDArray[np.float64]:
+        """(6, 6) of the newest reading's estimated position (m) and velocity (m/s), world frame; zeros without one."""
+        data = self._memory.state.read()
+        return np.zeros((6, 6)) if data is None else unpack_covariance(data)
+
+    def reset_estimate(self) -> None:
+        """The robot stands now: its estimate begins anew at x = y = 0."""
+        self._words[Word.ESTIMATE_RESETS] += 1
+
+    def heartbeat(self) -> None:
+        """The operator is there; to be called at 5 Hz or more. Its loss for 0.5 s brakes an armed robot to standing."""
+        self._words[Word.OPERATOR_BEATS] += 1
+
+    @property
+    def holds(self) -> Hold:
+        """Why an armed robot has to brake, stand and stay; cleared by `reset` once the cause is gone."""
+        return Hold(int(self._words[Word.HOLDS]))
 
     def put(self, command: PolicyCommand) -> None:
         """Makes this the command; the bridge takes it only with the lease that `arm` got."""
@@ -72,7 +94,7 @@ class BridgeClient:
         self._words[Word.ESTOP_REQUESTS] += 1
 
     def reset(self, timeout_s: float = 2.0) -> None:
-        """Forgets the latched fault. RobotError if it is still there."""
+        """Forgets the latched fault and the holds. RobotError if the fault is still there."""
         self._words[Word.RESET_REQUESTS] += 1
         wanted = int(self._words[Word.RESET_REQUESTS])
         self._wait(lambda: int(self._words[Word.RESET_ANSWERS]) == wanted, timeout_s, "reset: no answer")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.robots.unitree.dds import LOOPBACK
+from bm_sim2real.robots.unitree.robot import UnitreeConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,14 @@ class BridgeConfig:
     """Make the vendor's controller let go on connect."""
     first_state_s: float = 10.0
     """s to wait for the robot."""
+    estimates_base: bool = True
+    """Publish the pelvis's position and velocity by the state estimator."""
+    needs_heartbeat: bool | None = None
+    """Arm only with a fresh operator heartbeat; None = on hardware. Once one has come, its loss counts everywhere."""
+    needs_battery: bool = True
+    """On hardware, arm only if the battery's charge is known."""
+    user_control: bool = False
+    """Command through rt/user_lowcmd, from which the vendor's balance controller can take over again at the end."""
     guardian_guid: str = ""
     """DDS GUID of the guardian's writer, which is no stranger on the command topic."""
     limits: GuardLimits = field(default_factory=GuardLimits)
@@ -33,6 +42,21 @@ class BridgeConfig:
     def is_hardware(self) -> bool:
         """Whether a real robot is at the other end."""
         return self.interface != LOOPBACK
+
+    @property
+    def robot(self) -> UnitreeConfig:
+        """The same for the robot."""
+        return UnitreeConfig(
+            interface=self.interface,
+            first_state_s=self.first_state_s,
+            releases_motion_service=self.releases_motion_service and not self.is_dry_run,
+            user_control=self.user_control,
+        )
+
+    @property
+    def demands_heartbeat(self) -> bool:
+        """Whether arming needs one."""
+        return self.is_hardware if self.needs_heartbeat is None else self.needs_heartbeat
 
     def to_json(self) -> str:
         """For the command line of the writer process."""

@@ -13,12 +13,16 @@ from typing import Any
 import numpy as np
 
 from bm_core.state import LowCommand, RobotState
+from bm_sim2real.bridge.client_holds import ClientHolds
 from bm_sim2real.bridge.config import BridgeConfig
 from bm_sim2real.bridge.event_log import EventLog
+from bm_sim2real.bridge.published_estimate import PublishedEstimate
 from bm_sim2real.bridge.records import pack_state, unpack_command
 from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
+from bm_sim2real.bridge.status import bridge_status
 from bm_sim2real.bridge.watch import LinkWatch
 from bm_sim2real.guard import CommandGuard
+from bm_sim2real.holds import hold_names
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
 from bm_sim2real.robots.unitree.robot import UnitreeRobot
@@ -40,6 +44,8 @@ class BridgeCore:
         self.robot, self.memory, self.config, self.log = robot, memory, config, log
         self.guard = CommandGuard(config.limits, is_hardware=config.is_hardware)
         self.watch = LinkWatch(config.limits, frozenset({robot.guid, config.guardian_guid}), robot.publishers)
+        self.holds = ClientHolds(config.limits, memory.words)
+        self.estimate = PublishedEstimate(robot.features.tick_dt) if config.estimates_base else None
         self.tick_count = 0
         self._is_wall = is_wall
         self._newest: PolicyCommand | None = None
@@ -60,20 +66,20 @@ class BridgeCore:
         """The command that went out."""
         words, guard = self.memory.words, self.guard
         state = self.robot.read()
-        trip = self.watch.look(self.robot.low_state)
+        trip = self.watch.look(self.robot.low_state, self.robot.torso_imu, self.robot.charge)
         if trip is not None:
             guard.latch(*trip, source="bridge")
         self._take_command()
+        held = self.holds.tick(self.watch.holds(), self.watch.is_deadman_held)
+        if held:
+            self.log.add("hold", self.tick_count, holds=hold_names(held))
         self._take_requests(state)
         age = time.perf_counter() - self._command_at if self._is_wall else 0.0
         written = guard.tick(state, self._newest, overrun_s=overrun_s, wall_since_command_s=age)
         if not self.config.is_dry_run:
             self.robot.write(written)
-        self.tick_count += 1
-        words[Word.HEARTBEAT] = self.tick_count
-        words[Word.IS_READY] = 1
-        self.memory.state.write(pack_state(state))
-        changed = self._log_changes()
+        self._publish_state(state)
+        changed = self._log_changes() or bool(held)
         if guard.fault is not None and words[Word.LEASE]:
             self.disarm()
         if changed or self.tick_count % _STATUS_EVERY == 0:
@@ -81,10 +87,21 @@ class BridgeCore:
         self._time(age)
         return written
 
+    def _publish_state(self, state: RobotState) -> None:
+        """After the command is out, as nothing but the policy waits for the estimate; then the tick counts as done."""
+        words, covariance = self.memory.words, None
+        if self.estimate is not None:
+            state, covariance = self.estimate.of(state, words)
+        self.memory.state.write(pack_state(state, covariance))
+        self.tick_count += 1
+        words[Word.HEARTBEAT] = self.tick_count
+        words[Word.IS_READY] = 1
+
     def disarm(self) -> None:
-        """No client may move the robot; the guard is told that nothing is asked of it any more."""
+        """No client may move the robot; without a fault its stiffness fades, with one it damps already."""
         if self.memory.words[Word.LEASE]:
             self.log.add("disarmed", self.tick_count)
+            self.guard.release()
         self.memory.words[Word.LEASE] = 0
         self._ask_damping()
 
@@ -95,40 +112,26 @@ class BridgeCore:
 
     def status(self) -> dict[str, Any]:
         """What clients see; also the end of the event log."""
-        counters, fault = self.guard.counters, self.guard.fault
-        return {
-            "tick": self.tick_count,
-            "mode": self._mode.value,
-            "is_armed": bool(self.memory.words[Word.LEASE]),
-            "arm_refusal": self._arm_answer,
-            "fault": None if fault is None else dataclasses.asdict(fault),
-            "counters": {
-                **dataclasses.asdict(self.robot.counters),
-                "effort": counters.effort.tolist(),
-                "hard_stop": counters.hard_stop.tolist(),
-                "slew": counters.slew,
-                "dropped": counters.dropped,
-                "refused": counters.refused,
-                "overruns": counters.overruns,
-                "torn": self.memory.command.torn,
-                "events_lost": self.log.lost,
-            },
-            "hottest_motor_c": self.watch.hottest,
-            "is_dry_run": self.config.is_dry_run,
-            "timing_ms": {
-                "writer_period": percentiles(self._periods, 1e3),
-                "command_age": percentiles(self._ages, 1e3),
-            },
-        }
+        return bridge_status(self)
+
+    @property
+    def mode(self) -> Mode:
+        """Of the newest accepted command; damping with a fault."""
+        view = self.guard.view
+        return Mode.DAMPING if view is None or self.guard.fault is not None else view.mode
+
+    @property
+    def arm_answer(self) -> str:
+        """Why the last request to arm was refused; empty if it was not."""
+        return self._arm_answer
+
+    def timing_ms(self) -> dict[str, dict[str, float]]:
+        """p50, p99, max."""
+        return {"writer_period": percentiles(self._periods, 1e3), "command_age": percentiles(self._ages, 1e3)}
 
     def publish_status(self) -> None:
         """Into the shared memory."""
         self.memory.status.write(json.dumps(self.status()).encode())
-
-    @property
-    def _mode(self) -> Mode:
-        view = self.guard.view
-        return Mode.DAMPING if view is None or self.guard.fault is not None else view.mode
 
     def _take_command(self) -> None:
         """Moves the mailbox's newest to the guard if its lease is the granted one."""
@@ -181,6 +184,7 @@ class BridgeCore:
 
     def _reset(self) -> None:
         refusal = self.guard.reset()
+        self.holds.reset()
         self.log.add("reset", self.tick_count, refused=None if refusal is None else str(refusal))
         self._answered[Word.RESET_REQUESTS] = int(self.memory.words[Word.RESET_REQUESTS])
         self.publish_status()
@@ -194,8 +198,13 @@ class BridgeCore:
             self._arm_answer = f"a fault is latched ({fault}); reset it first"
         elif words[Word.LEASE]:
             self._arm_answer = "another client has armed the robot"
+        elif self.config.demands_heartbeat and not self.holds.is_operator_there:
+            self._arm_answer = "no operator heartbeat; hold L1 on the remote, or keep the operator's console open"
+        elif words[Word.HOLDS]:
+            self._arm_answer = f"held by {', '.join(hold_names(int(words[Word.HOLDS])))}; reset when it is over"
         else:
-            self._arm_answer = self.watch.arm_refusal(1.0 - 2.0 * float(x * x + y * y))
+            needs_battery = self.config.is_hardware and self.config.needs_battery
+            self._arm_answer = self.watch.arm_refusal(1.0 - 2.0 * float(x * x + y * y), needs_battery=needs_battery)
         self.log.add("arm", self.tick_count, refused=self._arm_answer)
         if not self._arm_answer:
             self._lease_base, self._lease_seq = self._sequence, 0
@@ -205,7 +214,7 @@ class BridgeCore:
         words[Word.ARM_ANSWER] = lease
 
     def _log_changes(self) -> bool:
-        fault, mode, view = self.guard.fault, self._mode, self.guard.view
+        fault, mode, view = self.guard.fault, self.mode, self.guard.view
         changed = False
         if fault is not self._logged_fault:
             self._logged_fault, changed = fault, True

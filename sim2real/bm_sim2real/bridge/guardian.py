@@ -18,7 +18,7 @@ from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
 from bm_sim2real.guard import damping_command
 from bm_sim2real.process_signals import Stop
 from bm_sim2real.robots.simulation_config import TICK_DT
-from bm_sim2real.robots.unitree.dds import LOW_COMMAND_TOPIC, DdsLink, RawWriter
+from bm_sim2real.robots.unitree.dds import DdsLink, RawWriter
 from bm_sim2real.robots.unitree.low_command import LowCommandPacker
 from bm_sim2real.robots.unitree.sdk import load_sdk
 from bm_sim2real.timing import WallClock
@@ -49,7 +49,7 @@ class Guardian:
         self._memory = BridgeMemory.create(config.interface)
         make_realtime(priority=80)
         self._link = DdsLink(config.interface)
-        self._dds = self._link.writer(LOW_COMMAND_TOPIC, load_sdk().LowCmd)
+        self._dds = self._link.writer(config.robot.command_topic, load_sdk().LowCmd)
         self._config = dataclasses.replace(config, guardian_guid=self._dds.guid)
         self._log = EventLog(config.log, "guardian")
         self._stop = Stop()

@@ -27,6 +27,7 @@ class BridgedLoop:
         """Waits for the period, then reading, policy, mailbox. A fault of the bridge latches in the machine."""
         self.client.wait_period()
         state = self.client.read()
+        self.machine.bridge_holds = self.client.holds
         start = time.perf_counter()
         command = self.machine.step(state)
         self._policy_s.append(time.perf_counter() - start)
@@ -38,7 +39,9 @@ class BridgedLoop:
             self.machine.latch(fault)
 
     def damp(self, seconds: float) -> None:
-        """Damping commands for that long, then the lease goes back. A dead bridge needs neither."""
+        """Gives the lease back, so that stiffness fades, and damps for that long. A dead bridge needs neither."""
+        if self.fault is None:
+            self.client.release()
         self.machine.damp()
         try:
             for _ in range(max(1, round(seconds / CONTROL_DT))):
@@ -75,5 +78,7 @@ class BridgedLoop:
             "refused_commands": counters.get("refused", 0),
             "overruns": counters.get("overruns", 0),
             "corrupt_readings": counters.get("corrupt", 0),
+            "unsent_commands": counters.get("unsent", 0),
+            "holds": self.client.status().get("holds", []),
             "is_dry_run": self.client.status().get("is_dry_run", False),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bm_core.g1 import G1
 from bm_core.state import LowCommand, RobotState
@@ -23,6 +24,10 @@ _STATE = np.dtype(
         ("quat", "<f8", 4),
         ("gyro", "<f8", 3),
         ("acc", "<f8", 3),
+        ("has_base", "<i8"),
+        ("base_pos", "<f8", 3),
+        ("base_vel_b", "<f8", 3),
+        ("base_covariance", "<f8", (6, 6)),
     ]
 )
 _COMMAND = np.dtype(
@@ -61,22 +66,25 @@ def unpack_command(data: bytes) -> LeasedCommand | None:
     return LeasedCommand(lease=int(record["lease"]), command=PolicyCommand(low=low, mode=_MODES[mode]))
 
 
-def pack_state(state: RobotState) -> bytes:
-    """Without an estimate of the base, which the link does not have."""
+def pack_state(state: RobotState, covariance: NDArray[np.float64] | None = None) -> bytes:
+    """`covariance` (6, 6) of the estimate's position and velocity, world frame, where there is an estimate."""
     record = np.zeros((), _STATE)
     record["seq"], record["time"] = state.seq, state.time
-    record["joint_pos"], record["joint_vel"], record["joint_torque"] = (
-        state.joint_pos,
-        state.joint_vel,
-        state.joint_torque,
-    )
+    record["joint_pos"], record["joint_vel"] = state.joint_pos, state.joint_vel
+    record["joint_torque"] = state.joint_torque
     record["quat"], record["gyro"], record["acc"] = state.pelvis_quat_w, state.pelvis_gyro_b, state.pelvis_acc_b
+    if state.pelvis_pos_w is not None and state.pelvis_lin_vel_b is not None:
+        record["has_base"] = 1
+        record["base_pos"], record["base_vel_b"] = state.pelvis_pos_w, state.pelvis_lin_vel_b
+    if covariance is not None:
+        record["base_covariance"] = covariance
     return record.tobytes()
 
 
 def unpack_state(data: bytes) -> RobotState:
-    """The reading; the arrays are read-only views."""
+    """The reading; the arrays are read-only views. Without base where the estimate is not healthy, or there is none."""
     record = np.frombuffer(data, _STATE)[0]
+    has_base = bool(record["has_base"])
     return RobotState(
         seq=int(record["seq"]),
         time=float(record["time"]),
@@ -86,4 +94,11 @@ def unpack_state(data: bytes) -> RobotState:
         pelvis_quat_w=record["quat"],
         pelvis_gyro_b=record["gyro"],
         pelvis_acc_b=record["acc"],
+        pelvis_pos_w=record["base_pos"] if has_base else None,
+        pelvis_lin_vel_b=record["base_vel_b"] if has_base else None,
     )
+
+
+def unpack_covariance(data: bytes) -> NDArray[np.float64]:
+    """(6, 6) of the estimate's position (m) and velocity (m/s), world frame; zeros without an estimate."""
+    return np.frombuffer(data, _STATE)[0]["base_covariance"]

@@ -22,7 +22,7 @@ from bm_core.errors import RobotError
 from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
 
 MAGIC = 0x424D4252_49444745
-SCHEMA = 1
+SCHEMA = 2
 FOLDER = Path("/dev/shm")
 _WORDS = 32
 _HEADER = 8 * _WORDS
@@ -64,6 +64,12 @@ class Word(IntEnum):
     """Damp and end (guardian)."""
     HAS_ENDED = 16
     """The writer has damped and sends no more (writer)."""
+    OPERATOR_BEATS = 17
+    """Counts; a person is there (client)."""
+    HOLDS = 18
+    """Bits of Hold: why the armed client has to brake and stand (writer)."""
+    ESTIMATE_RESETS = 19
+    """Counts requests to begin the estimate anew, standing at x = y = 0 (client)."""
 
 
 class Box:

@@ -18,7 +18,7 @@ from bm_sim2real.bridge.core import BridgeCore
 from bm_sim2real.bridge.event_log import EventLog
 from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
-from bm_sim2real.robots.unitree.robot import UnitreeConfig, UnitreeRobot
+from bm_sim2real.robots.unitree.robot import UnitreeRobot
 from bm_sim2real.timing import WallClock
 
 COULD_NOT_RUN = 2
@@ -32,13 +32,7 @@ def main(arguments: list[str]) -> int:
     log = EventLog(config.log, "writer")
     signals = _Signals()
     realtime = make_realtime(priority=70)
-    robot = UnitreeRobot(
-        UnitreeConfig(
-            interface=config.interface,
-            first_state_s=config.first_state_s,
-            releases_motion_service=config.releases_motion_service and not config.is_dry_run,
-        )
-    )
+    robot = UnitreeRobot(config.robot)
     try:
         robot.connect()
     except BmError as error:
@@ -65,12 +59,22 @@ def _run(core: BridgeCore, signals: _Signals) -> None:
             core.guard.estop("signal SIGUSR1")
         if core.tick_count % _PARENT_EVERY == 0 and os.getppid() != guardian:
             core.guard.latch("guardian_lost", "the guardian process is gone", source="bridge")
+    core.disarm()
+    _keep_ticking(core, clock, core.config.limits.release_ticks * dt)
     core.damp()
-    end = time.perf_counter() + core.config.limits.exit_damping_s
-    while time.perf_counter() < end:
-        core.tick(clock.wait())
+    _keep_ticking(core, clock, core.config.limits.exit_damping_s)
+    try:
+        core.robot.hand_back()
+    except BmError as error:
+        core.log.add("hand_back_refused", core.tick_count, detail=str(error))
     core.memory.words[Word.HAS_ENDED] = 1
     core.log.add("end", core.tick_count, status=core.status())
+
+
+def _keep_ticking(core: BridgeCore, clock: WallClock, seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        core.tick(clock.wait())
 
 
 class _Signals:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from bm_sim2real.process_signals import Stop
+    from bm_sim2real.robots.imu_errors import ImuErrors
     from bm_sim2real.robots.mujoco import MujocoRobot
+    from bm_sim2real.robots.unitree.remote_input import GamepadRemote, KeyboardRemote
     from bm_sim2real.robots.unitree.simulated import SimulatedG1
+    from bm_sim2real.terminal_keys import TerminalKeys
+
+_REMOTE_EVERY = 10
+"""Ticks between two looks at the remote."""
+_PERIODS_KEPT = 250_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +34,30 @@ class SimRobot:
     """From command to motor, ms; a multiple of 2."""
     friction: float = 1.0
     """Between soles and floor."""
-    gyro_noise: float = 0.0
-    """Standard deviation, rad/s."""
-    acc_noise: float = 0.0
-    """Standard deviation, m/s^2."""
-    gyro_bias: float = 0.0
-    """rad/s on every axis."""
+    ideal_motors: bool = False
+    """Motors without a speed limit, as `bm run --robot mujoco` and training have them."""
+    imu: Literal["perfect", "typical"] = "perfect"
+    """typical: noise, bias, tilt and drift as in `bm eval estimator`."""
+    gyro_noise: float | None = None
+    """Standard deviation, rad/s; in the place of --imu's."""
+    acc_noise: float | None = None
+    """Standard deviation, m/s^2; in the place of --imu's."""
+    gyro_bias: float | None = None
+    """rad/s on every axis; in the place of --imu's."""
     packet_loss: float = 0.0
     """Fraction of messages lost, each way."""
+    latency_ms: int = 0
+    """Time that each message takes on the link, each way, ms; a multiple of 2."""
+    jitter_ms: int = 0
+    """At most so much more, ms; a multiple of 2."""
+    duplicated: float = 0.0
+    """Fraction of messages that come twice."""
+    reordered: float = 0.0
+    """Fraction of messages that are overtaken by later ones."""
+    battery: float = 80.0
+    """% that the battery reports."""
+    remote: Literal["none", "keyboard"] | Path = "none"
+    """The wireless remote: keys of this terminal, or a gamepad's device such as /dev/input/js0."""
     on_silence: Literal["hold", "damp", "zero"] = "hold"
     """What the motors do when nobody speaks for 0.1 s."""
     mode_machine: int = 5
@@ -50,7 +74,9 @@ class SimRobot:
         from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.process_signals import Stop
         from bm_sim2real.robots.unitree.dds import LOOPBACK, domain_of
+        from bm_sim2real.robots.unitree.remote_input import HELP
         from bm_sim2real.robots.unitree.sdk import load_sdk
+        from bm_sim2real.terminal_keys import TerminalKeys
 
         console = wide_console()
         console.print(make_realtime(priority=60))
@@ -58,7 +84,10 @@ class SimRobot:
         console.print(f"SIMULATED G1 on {LOOPBACK}, DDS domain {domain_of(LOOPBACK)}; {load_sdk().found}")
         stop = Stop()
         try:
-            timing = self._serve(robot, wire, stop)
+            with TerminalKeys() as keys:
+                if self.remote == "keyboard":
+                    console.print(HELP if keys.is_open else "no terminal: no keyboard remote")
+                timing = self._serve(robot, wire, stop, self._remote(keys))
         finally:
             wire.close()
             robot.close()
@@ -68,19 +97,40 @@ class SimRobot:
         )
         return 0
 
+    def _remote(self, keys: TerminalKeys) -> KeyboardRemote | GamepadRemote | None:
+        from bm_sim2real.joystick import Joystick
+        from bm_sim2real.robots.unitree.remote_input import GamepadRemote, KeyboardRemote
+
+        if self.remote == "none":
+            return None
+        return KeyboardRemote(keys) if self.remote == "keyboard" else GamepadRemote(Joystick(self.remote))
+
     def _build(self) -> tuple[MujocoRobot, SimulatedG1]:
         from bm_sim2real.robots.mujoco import MujocoRobot
-        from bm_sim2real.robots.simulation_config import SimulationConfig
+        from bm_sim2real.robots.simulation_config import TICK_MS, SimulationConfig
+        from bm_sim2real.robots.unitree.channel import ChannelConfig
         from bm_sim2real.robots.unitree.simulated import Silence, SimulatedG1, WireConfig
 
-        robot = MujocoRobot(SimulationConfig(delay_ms=self.delay_ms, friction=self.friction))
+        robot = MujocoRobot(
+            SimulationConfig(
+                delay_ms=self.delay_ms,
+                friction=self.friction,
+                has_speed_limit=not self.ideal_motors,
+                imu=self._imu_errors(),
+            )
+        )
+        channel = ChannelConfig(
+            loss=self.packet_loss,
+            delay_ticks=self.latency_ms // TICK_MS,
+            jitter_ticks=self.jitter_ms // TICK_MS,
+            duplicated=self.duplicated,
+            reordered=self.reordered,
+        )
         config = WireConfig(
             mode_machine=self.mode_machine,
             on_silence=Silence(self.on_silence),
-            loss=self.packet_loss,
-            gyro_noise=self.gyro_noise,
-            acc_noise=self.acc_noise,
-            gyro_bias=self.gyro_bias,
+            channel=channel,
+            charge=self.battery,
             seed=self.seed,
         )
         robot.connect()
@@ -90,7 +140,21 @@ class SimRobot:
         wire.switcher.active = self.service
         return robot, wire
 
-    def _serve(self, robot: MujocoRobot, wire: SimulatedG1, stop: Stop) -> str:
+    def _imu_errors(self) -> ImuErrors:
+        import dataclasses
+
+        from bm_sim2real.robots.imu_errors import TYPICAL, ImuErrors
+
+        errors = TYPICAL if self.imu == "typical" else ImuErrors()
+        given = {"gyro_noise": self.gyro_noise, "acc_noise": self.acc_noise}
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if self.gyro_bias is not None:
+            changes["gyro_bias"] = (self.gyro_bias,) * 3
+        return dataclasses.replace(errors, seed=self.seed, **changes)
+
+    def _serve(
+        self, robot: MujocoRobot, wire: SimulatedG1, stop: Stop, remote: KeyboardRemote | GamepadRemote | None
+    ) -> str:
         """Ticks in real time until told to stop; the period as text."""
         import time
 
@@ -104,10 +168,14 @@ class SimRobot:
         begin = before = time.perf_counter()
         while not stop.requested and (self.seconds is None or before - begin < self.seconds):
             clock.wait()
+            if remote is not None and len(periods) % _REMOTE_EVERY == 0:
+                wire.remote = remote.read()
             wire.tick()
             gantry.tick(wire.command)
             now = time.perf_counter()
             periods.append(now - before)
             before = now
-        shown = percentiles(periods[-500_000:], 1e3)
+            if len(periods) > 2 * _PERIODS_KEPT:
+                del periods[:_PERIODS_KEPT]
+        shown = percentiles(periods, 1e3)
         return ", ".join(f"{name} {value:.2f}" for name, value in shown.items()) + " ms"

@@ -5,7 +5,6 @@ The robot hangs on its gantry and is told to hold the default pose, so that what
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from bm_sim2real.guard_limits import TICKS_PER_PERIOD
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
 from bm_sim2real.robots.mujoco import MujocoRobot
+from bm_sim2real.robots.unitree.channel import ChannelConfig
 
 Alter = Callable[[RobotState], RobotState]
 Forge = Callable[[LowCommand], LowCommand | None]
@@ -189,7 +189,8 @@ class DdsRig:
         self.robot.wire.is_mute = is_mute
 
     def lose(self, fraction: float) -> None:
-        self.robot.wire.config = dataclasses.replace(self.robot.wire.config, loss=fraction, seed=self._seed)
+        wire = self.robot.wire
+        wire.uplink.config = wire.downlink.config = ChannelConfig(loss=fraction)
 
     def estop(self) -> None:
         self.client.estop()

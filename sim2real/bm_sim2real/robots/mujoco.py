@@ -22,12 +22,16 @@ from bm_sim2real.robots.imu_errors import ImuModel
 from bm_sim2real.robots.mujoco_model import FLOOR_GEOM, GANTRY_BODY, GANTRY_WELD, build_model
 from bm_sim2real.robots.protocol import BaseState, RobotFeatures
 from bm_sim2real.robots.simulation_config import TICK_DT, SimulationConfig
+from bm_sim2real.robots.unitree.torso_imu import TorsoImu
 
 Array = NDArray[np.float64]
 
 _NUM_JOINTS = len(G1.joint_names)
 _NUM_BODIES = len(G1.body_names)
 _UPRIGHT = np.array([1.0, 0.0, 0.0, 0.0])
+_GRAVITY = np.array([0.0, 0.0, 9.81])
+_KNEE = 0.8
+"""Share of the no-load speed from which torque falls; Unitree publishes no curve."""
 
 
 class MujocoRobot:
@@ -59,6 +63,7 @@ class MujocoRobot:
         self._qpos, self._qvel, self._ctrl, self._bias = data.qpos, data.qvel, data.ctrl, self.model.actuator_biasprm
         self._acc = data.sensor("pelvis_acc").data
         self._torque = data.qfrc_actuator[6:]
+        self._force_range = self.model.actuator_forcerange
         self._gantry = int(self.model.body(GANTRY_BODY).mocapid[0])
         self._weld = self.model.equality(GANTRY_WELD).id
         self._floor = self.model.geom(FLOOR_GEOM).id
@@ -95,6 +100,8 @@ class MujocoRobot:
         data = self._connected()
         while self._queue and self._queue[0][0] <= self._tick:
             self._apply(self._queue.popleft()[1])
+        if self.config.has_speed_limit:
+            self._limit_speed()
         mujoco.mj_step(self.model, data)
         self._tick += 1
         self._state = None
@@ -210,6 +217,13 @@ class MujocoRobot:
         self._connected()
         return float(self._qpos[2])
 
+    def torso_imu(self) -> TorsoImu:
+        """A second, perfect IMU in the torso; its accelerometer feels gravity alone."""
+        data, spin = self._connected(), np.zeros(6)
+        mujoco.mj_objectVelocity(self.model, data, mujoco.mjtObj.mjOBJ_XBODY, self._anchor, spin, 1)
+        quat = data.xquat[self._anchor].copy()
+        return TorsoImu(quat, spin[:3], np.asarray(quat_rotate_inverse(quat, _GRAVITY), dtype=np.float64))
+
     def motor_torque(self) -> Array:
         """(29,) N m that the motors really exerted in the last step."""
         self._connected()
@@ -257,6 +271,13 @@ class MujocoRobot:
         self._bias[:, 1] = -gain * command.kp
         self._bias[:, 2] = -gain * command.kd
         self._ctrl[:] = command.tau + gain * (command.kp * command.q + command.kd * command.dq)
+
+    def _limit_speed(self) -> None:
+        """Torque in the direction of motion falls from full at _KNEE of the no-load speed to none at it."""
+        speed, effort = self._qvel[6:], self.config.strength_scale * G1.effort
+        share = np.clip((1.0 - np.abs(speed) / G1.velocity) / (1.0 - _KNEE), 0.0, 1.0)
+        self._force_range[:, 0] = np.where(speed < 0.0, -effort * share, -effort)
+        self._force_range[:, 1] = np.where(speed > 0.0, effort * share, effort)
 
     def _sole_height(self) -> float:
         """Lowest point of the feet's collision shapes above the floor, m; needs fresh kinematics."""

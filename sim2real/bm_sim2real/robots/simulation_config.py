@@ -27,6 +27,8 @@ class SimulationConfig:
     """Factor on the stiffness and damping that the motors really apply."""
     strength_scale: float = 1.0
     """Factor on the effort limits that the motors really have."""
+    has_speed_limit: bool = False
+    """Motors lose their torque towards their no-load speed, as real ones do; without it only the effort is limited."""
     base_state: BaseState = BaseState.NONE
     """What fills pelvis_pos_w and pelvis_lin_vel_b of a reading."""
     imu: ImuErrors = field(default_factory=ImuErrors)

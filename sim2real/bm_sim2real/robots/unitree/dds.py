@@ -16,6 +16,8 @@ from bm_core.errors import RobotError
 LOOPBACK = "lo"
 LOW_COMMAND_TOPIC = "rt/lowcmd"
 LOW_STATE_TOPIC = "rt/lowstate"
+USER_COMMAND_TOPIC = "rt/user_lowcmd"
+"""The same message, obeyed while the vendor's service has switched to user control."""
 TAG_VARIABLE = "BM_DDS_TAG"
 """Environment variable: only processes with the same tag see each other, so that tests can run side by side."""
 

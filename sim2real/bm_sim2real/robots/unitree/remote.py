@@ -33,6 +33,8 @@ class Button(IntFlag):
 
 ESTOP = Button.B
 """As in the field: the red one damps."""
+DEADMAN = Button.L1
+"""Held: the operator is there. A remote that is off or out of reach holds nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

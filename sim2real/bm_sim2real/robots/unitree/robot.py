@@ -5,17 +5,34 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import numpy as np
+
 from bm_core.errors import RobotError
 from bm_core.g1 import G1
 from bm_core.state import LowCommand, RobotState
 from bm_sim2real.robots.protocol import BaseState, RobotFeatures
 from bm_sim2real.robots.simulation_config import TICK_DT
-from bm_sim2real.robots.unitree.dds import LOOPBACK, LOW_COMMAND_TOPIC, LOW_STATE_TOPIC, DdsLink
+from bm_sim2real.robots.unitree.battery import BMS_TOPIC, read_bms
+from bm_sim2real.robots.unitree.dds import (
+    LOOPBACK,
+    LOW_COMMAND_TOPIC,
+    LOW_STATE_TOPIC,
+    USER_COMMAND_TOPIC,
+    DdsLink,
+)
+from bm_sim2real.robots.unitree.link import Link
 from bm_sim2real.robots.unitree.low_command import MODE_PR, NUM_JOINTS, LowCommandPacker
 from bm_sim2real.robots.unitree.low_state import LowState, is_intact, read_low_state
-from bm_sim2real.robots.unitree.motion_switcher import SERVICE, RpcClient, release_motion_service
+from bm_sim2real.robots.unitree.motion_switcher import SERVICE, release_motion_service
+from bm_sim2real.robots.unitree.rpc import RpcClient
 from bm_sim2real.robots.unitree.sdk import load_sdk
+from bm_sim2real.robots.unitree.torso_imu import TORSO_IMU_TOPIC, TorsoImu, read_torso_imu
+from bm_sim2real.robots.unitree.user_control import LOCO_SERVICE, enter_user_control, leave_user_control
 
+_TORSO_SILENT = 25
+"""Reads (50 ms) without a torso IMU's message after which there is none."""
+_BMS_EVERY = 50
+"""Reads between two looks at the battery."""
 _REORDERED_MS = 1000
 """A robot clock up to this much behind the newest is an old message, more is a robot that has restarted."""
 
@@ -30,8 +47,15 @@ class UnitreeConfig:
     """s to wait for the first reading."""
     releases_motion_service: bool = True
     """Make the vendor's controller let go on connect."""
+    user_control: bool = False
+    """Command through rt/user_lowcmd and give the robot back to the vendor's controller at the end."""
     read_depth: int = 4
     """Readings that DDS keeps between two reads; only the newest is used, all are counted."""
+
+    @property
+    def command_topic(self) -> str:
+        """Where the motors listen."""
+        return USER_COMMAND_TOPIC if self.user_control else LOW_COMMAND_TOPIC
 
 
 @dataclass
@@ -62,21 +86,29 @@ class UnitreeRobot:
         self.counters = LinkCounters()
         self.released: list[str] = []
         """Vendor services that let go on connect."""
-        self._link: DdsLink | None = None
+        self.torso_imu: TorsoImu | None = None
+        """The newest reading of the IMU in the torso; None without one, or if it has fallen silent."""
+        self.charge: float | None = None
+        """% as the battery said last; None if it never did."""
+        self._link: Link | None = None
 
     def connect(self) -> None:
         """Waits for the first reading and takes mode_machine over. RobotError without one, or for another robot."""
         sdk = load_sdk()
-        self._link = link = DdsLink(self.config.interface)
+        self._link = link = self._open_link()
         try:
             self._reader = link.reader(LOW_STATE_TOPIC, sdk.LowState, depth=self.config.read_depth)
-            self._seq = -1
+            self._torso_reader = link.reader(TORSO_IMU_TOPIC, sdk.ImuState)
+            self._bms_reader = link.reader(BMS_TOPIC, sdk.BmsState)
+            self._seq, self._torso_age, self._reads = -1, 0, 0
             self._newest: LowState | None = None
             self._wait_for_state()
-            if self.config.releases_motion_service:
-                self.released = release_motion_service(RpcClient(link, SERVICE).call)
             self._packer = LowCommandPacker(self.low_state.mode_machine)
-            self._writer = link.writer(LOW_COMMAND_TOPIC, sdk.LowCmd)
+            if self.config.releases_motion_service and not self.config.user_control:
+                self.released = release_motion_service(RpcClient(link, SERVICE).call)
+            self._writer = link.writer(self.config.command_topic, sdk.LowCmd)
+            if self.config.releases_motion_service and self.config.user_control:
+                self._take_user_control(link)
         except BaseException:
             self.close()
             raise
@@ -85,6 +117,7 @@ class UnitreeRobot:
         """The newest reading that was intact."""
         self._require_link()
         self._take()
+        self._take_extras()
         assert self._state is not None
         return self._state
 
@@ -95,6 +128,14 @@ class UnitreeRobot:
             raise RobotError(f"command {command.seq}: not {NUM_JOINTS} joints; check the mapping by name")
         if not self._writer.write(self._packer.pack(command)):
             self.counters.unsent += 1
+
+    def hand_back(self) -> None:
+        """Gives the robot back to the vendor's controller, where it was taken over for user control; it then damps.
+
+        RobotError if the service refuses: the robot then stays without a controller, damped by nobody.
+        """
+        if self.config.user_control and self.released:
+            leave_user_control(RpcClient(self._require_link(), LOCO_SERVICE).call)
 
     def close(self) -> None:
         """Leaves the network; harmless if there is no link."""
@@ -117,7 +158,30 @@ class UnitreeRobot:
 
     def publishers(self) -> frozenset[str]:
         """GUIDs of every writer on the command topic."""
-        return self._require_link().publishers(LOW_COMMAND_TOPIC)
+        return self._require_link().publishers(self.config.command_topic)
+
+    def _open_link(self) -> Link:
+        return DdsLink(self.config.interface)
+
+    def _take_user_control(self, link: Link) -> None:
+        """The first command must lie ready when the service switches over: nothing, so that nothing jumps."""
+        zero = np.zeros(NUM_JOINTS)
+        self.write(LowCommand(seq=0, state_seq=0, q=zero, dq=zero, tau=zero, kp=zero, kd=zero))
+        enter_user_control(RpcClient(link, LOCO_SERVICE).call)
+        self.released = [LOCO_SERVICE]
+
+    def _take_extras(self) -> None:
+        """Torso IMU and battery: useful, not needed."""
+        self._torso_age += 1
+        for message in self._torso_reader.take():
+            self.torso_imu = read_torso_imu(message)
+            self._torso_age = 0
+        if self._torso_age > _TORSO_SILENT:
+            self.torso_imu = None
+        self._reads += 1
+        if self._reads % _BMS_EVERY == 0:
+            for message in self._bms_reader.take():
+                self.charge = read_bms(message)
 
     def _take(self) -> None:
         for message in self._reader.take():
@@ -150,7 +214,7 @@ class UnitreeRobot:
                 f"robot is in mode_pr {self._newest.mode_pr}; only {MODE_PR} (pitch and roll) is supported"
             )
 
-    def _require_link(self) -> DdsLink:
+    def _require_link(self) -> Link:
         if self._link is None:
             raise RobotError("UnitreeRobot: not connected; call connect() first")
         return self._link

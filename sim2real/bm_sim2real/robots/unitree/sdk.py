@@ -29,6 +29,8 @@ class Sdk:
     """Which distribution, such as `unitree_sdk2 1.0.1 (PyPI wheel), cyclonedds 11.0.1`."""
     LowCmd: Any
     LowState: Any
+    ImuState: Any
+    BmsState: Any
     Request: Any
     RequestHeader: Any
     RequestIdentity: Any
@@ -54,6 +56,8 @@ def load_sdk() -> Sdk:
         found=_which(),
         LowCmd=hg.LowCmd_,
         LowState=hg.LowState_,
+        ImuState=hg.IMUState_,
+        BmsState=hg.BmsState_,
         Request=api.Request_,
         RequestHeader=api.RequestHeader_,
         RequestIdentity=api.RequestIdentity_,
