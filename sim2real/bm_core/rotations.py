@@ -47,8 +47,8 @@ def quat_rotate(quat: Array, vector: Array) -> Array:
     """Vector (..., 3) from the body frame to the frame that `quat` is expressed in."""
     w, xyz = quat[..., :1], quat[..., 1:]
     # v + 2w (q x v) + 2 q x (q x v), the products written out: np.cross is some 5 times slower on single vectors.
-    t = 2.0 * _cross(xyz, vector)
-    return vector + w * t + _cross(xyz, t)
+    t = 2.0 * cross(xyz, vector)
+    return vector + w * t + cross(xyz, t)
 
 
 def quat_rotate_inverse(quat: Array, vector: Array) -> Array:
@@ -56,7 +56,8 @@ def quat_rotate_inverse(quat: Array, vector: Array) -> Array:
     return quat_rotate(quat_conjugate(quat), vector)
 
 
-def _cross(a: Array, b: Array) -> Array:
+def cross(a: Array, b: Array) -> Array:
+    """Vector product of (..., 3) and (..., 3); some 5 times faster than np.cross on few vectors."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
     return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1)
