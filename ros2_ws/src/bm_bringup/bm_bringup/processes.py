@@ -1,0 +1,125 @@
+"""The processes of a launch: robot, bridge, nodes, displays. The bridge's end is the end of everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ament_index_python.packages import get_package_share_directory
+from launch import Action
+from launch.actions import EmitEvent, ExecuteProcess, LogInfo, RegisterEventHandler
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.substitutions import ExecutableInPackage
+
+from bm_bringup.settings import Settings
+from bm_description.publisher import state_publisher
+
+_LOWER_AFTER_S = 4.0
+"""s of stiff motors after which the simulated gantry lets the robot down: it stands by then."""
+
+
+def simulated_robot() -> ExecuteProcess:
+    """A G1 on its gantry, behind the real topics."""
+    return ExecuteProcess(
+        cmd=[_executable("sim_robot"), "--lower-after", str(_LOWER_AFTER_S)], name="sim_robot", output="screen"
+    )
+
+
+def bridge(settings: Settings) -> ExecuteProcess:
+    """Owner of the robot. A session of its own: a terminal's Ctrl-C reaches it only through launch, once."""
+    log = ["--log", settings.read("event_log")] if settings.read("event_log") else []
+    return ExecuteProcess(
+        cmd=["setsid", _executable("bridge"), "--network-interface", settings.interface, *log], name="bridge", output="screen"
+    )
+
+
+def g1_bridge(settings: Settings, **parameters: Any) -> LifecycleNode:
+    """The node beside the bridge."""
+    return _lifecycle_node("bm_g1_bridge", "g1_bridge", settings, parameters)
+
+
+def policy(settings: Settings, **parameters: Any) -> LifecycleNode:
+    """The policy node."""
+    return _lifecycle_node(
+        "bm_policy",
+        "policy",
+        settings,
+        {
+            "policy": settings.read("policy"),
+            "provider": settings.read("provider"),
+            "publish_reference": settings.has_ghost,
+            "require_heartbeat": settings.is_hardware,
+            **parameters,
+        },
+    )
+
+
+def displays(settings: Settings) -> list[Action]:
+    """TF of the links always; RViz, Foxglove and the ghost if wanted."""
+    use_sim_time = settings.is_on("use_sim_time")
+    actions: list[Action] = [state_publisher(use_sim_time=use_sim_time)]
+    if settings.has_ghost:
+        actions.append(state_publisher(use_sim_time=use_sim_time, ghost=True))
+    share = get_package_share_directory("bm_bringup")
+    clock = [{"use_sim_time": use_sim_time}]
+    if settings.has_rviz:
+        arguments = ["-d", f"{share}/rviz/g1.rviz"]
+        actions.append(Node(package="rviz2", executable="rviz2", arguments=arguments, parameters=clock))
+    if settings.is_on("foxglove"):
+        actions.append(Node(package="foxglove_bridge", executable="foxglove_bridge", parameters=clock))
+    return actions
+
+
+def recorder(settings: Settings) -> list[Action]:
+    """rosbag2 with everything but pictures of the network."""
+    if not settings.is_on("record"):
+        return []
+    command = ["ros2", "bag", "record", "--storage", "mcap", "--all", "--output", str(settings.bag)]
+    return [ExecuteProcess(cmd=command, name="rosbag2", output="log")]
+
+
+def ends_everything(process: ExecuteProcess, what: str) -> RegisterEventHandler:
+    """No respawn: what commands a robot must not come back by itself."""
+
+    def on_exit(event: Any, context: Any) -> list[Action]:
+        text = f"{what} has ended (code {event.returncode}); shutting down"
+        return [LogInfo(msg=text), EmitEvent(event=Shutdown(reason=text))]
+
+    return RegisterEventHandler(OnProcessExit(target_action=process, on_exit=on_exit))
+
+
+def _executable(name: str) -> ExecutableInPackage:
+    """`bm` runs in the interpreter that ran colcon, which need not be that of `ros2 launch`."""
+    return ExecutableInPackage(name, "bm_g1_bridge")
+
+
+def _lifecycle_node(package: str, name: str, settings: Settings, parameters: dict[str, Any]) -> LifecycleNode:
+    common = {"interface": settings.interface, "use_sim_time": settings.is_on("use_sim_time")}
+    return LifecycleNode(
+        package=package,
+        executable=name,
+        name=name,
+        namespace="",
+        parameters=[{**common, **parameters}],
+        output="screen",
+    )
+
+
+def operator(settings: Settings) -> list[Action]:
+    """Gamepad to services and heartbeat."""
+    pad = settings.read("joystick")
+    if pad == "none":
+        return []
+    share = get_package_share_directory("bm_bringup")
+    clock = {"use_sim_time": settings.is_on("use_sim_time")}
+    node = Node(
+        package="bm_guidance",
+        executable="operator",
+        parameters=[clock, {"joy_map": f"{share}/config/joy/{pad}.yaml"}],
+        output="screen",
+    )
+    if pad == "unitree":  # the remote's buttons come with every reading
+        return [node]
+    joy = Node(package="joy", executable="joy_node", parameters=[{"autorepeat_rate": 20.0}])
+    return [joy, node]

@@ -1,0 +1,70 @@
+"""What the launch arguments say, checked together before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from launch import LaunchContext
+from launch.substitutions import LaunchConfiguration
+
+LOOPBACK = "lo"
+"""The interface of the simulated robot."""
+
+
+class ArgumentError(Exception):
+    """Launch arguments that contradict each other. The message is one line: what, and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Arguments by name, as text."""
+
+    read: Callable[[str], str]
+
+    @classmethod
+    def of(cls, context: LaunchContext) -> Settings:
+        """Of this launch. ArgumentError where arguments contradict each other."""
+        settings = cls(read=lambda name: LaunchConfiguration(name).perform(context))
+        if settings.is_hardware and not settings.read("network_interface"):
+            raise ArgumentError(
+                "backend:=hardware needs network_interface:=..., the interface of the robot's cable (see `ip link`)"
+            )
+        if settings.is_hardware and settings.read("network_interface") == LOOPBACK:
+            raise ArgumentError("network_interface:=lo is the simulated robot; use backend:=sim")
+        if settings.is_hardware and settings.is_on("use_sim_time"):
+            raise ArgumentError("use_sim_time:=true with backend:=hardware: a real robot has no simulated time")
+        return settings
+
+    def is_on(self, name: str) -> bool:
+        """Of an argument that is true or false."""
+        return self.read(name) == "true"
+
+    @property
+    def is_hardware(self) -> bool:
+        """Whether a real robot shall move."""
+        return self.read("backend") == "hardware"
+
+    @property
+    def interface(self) -> str:
+        """Of the robot."""
+        return self.read("network_interface") if self.is_hardware else LOOPBACK
+
+    @property
+    def has_rviz(self) -> bool:
+        """Whether a window may open."""
+        return self.is_on("rviz") and not self.is_on("headless")
+
+    @property
+    def has_ghost(self) -> bool:
+        """Whether the reference is published as a robot."""
+        wanted = self.read("ghost")
+        return self.has_rviz or self.is_on("foxglove") or self.is_on("record") if wanted == "auto" else wanted == "true"
+
+    @property
+    def bag(self) -> Path:
+        """Where the recording goes."""
+        given = self.read("bag")
+        return Path(given) if given else Path("bags") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

@@ -1,0 +1,87 @@
+"""The life of a lifecycle node's process: transitions by itself if wanted, signals, and an end that damps first."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+import rclpy
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+
+COULD_NOT_RUN = 2
+
+
+class OperatedNode(LifecycleNode):
+    """A lifecycle node whose process ends when it says so, never before `release`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.stop = threading.Event()
+        self.exit_code = 0
+        self.declare(
+            "autostart", True, "Configure and activate by itself; false leaves both to a lifecycle manager.", fixed=True
+        )
+
+    def declare(
+        self,
+        name: str,
+        default: bool | int | float | str,
+        description: str,
+        *,
+        lowest: float | None = None,
+        highest: float | None = None,
+        fixed: bool = False,
+    ) -> None:
+        """A parameter with its type, range and meaning. `fixed`: cannot be changed once the node runs."""
+        descriptor = ParameterDescriptor(description=description, read_only=fixed)
+        if lowest is not None and highest is not None and isinstance(default, float):
+            descriptor.floating_point_range = [FloatingPointRange(from_value=lowest, to_value=highest, step=0.0)]
+        elif lowest is not None and highest is not None:
+            descriptor.integer_range = [IntegerRange(from_value=int(lowest), to_value=int(highest), step=0)]
+        self.declare_parameter(name, default, descriptor)
+
+    def value(self, name: str):
+        """Of a parameter."""
+        return self.get_parameter(name).value
+
+    def end(self, code: int) -> None:
+        """Ends the process, from any thread."""
+        self.exit_code = self.exit_code or code
+        self.stop.set()
+
+    def release(self) -> None:
+        """Damps and lets everything go; called once before the process ends, in whatever state."""
+
+    def begin(self) -> bool:
+        """Configure and activate; False if one of them is refused."""
+        return (
+            self.trigger_configure() == TransitionCallbackReturn.SUCCESS
+            and self.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        )
+
+
+def run(make_node: Callable[[], OperatedNode], threads: int = 3) -> None:
+    """The main function of a node. SIGINT and SIGTERM end it after `release`, while its topics still work."""
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    node = make_node()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: node.stop.set())
+    executor = MultiThreadedExecutor(num_threads=threads)
+    executor.add_node(node)
+    spinning = threading.Thread(target=executor.spin, name="executor", daemon=True)
+    spinning.start()
+    try:
+        if node.value("autostart") and not node.stop.is_set() and not node.begin():
+            node.end(COULD_NOT_RUN)
+        node.stop.wait()
+    finally:
+        node.release()
+        executor.shutdown(timeout_sec=1.0)
+        node.destroy_node()
+        rclpy.try_shutdown()
+    sys.exit(node.exit_code)

@@ -1,0 +1,184 @@
+"""The node beside the bridge: publishes what the bridge's shared memory says, and carries the emergency stop.
+
+Everything that keeps the robot safe is in the bridge's own processes, which outlive this one.
+"""
+
+from __future__ import annotations
+
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import State, TransitionCallbackReturn
+from std_srvs.srv import Trigger
+
+from bm_core.errors import BmError, RobotError
+from bm_core.g1 import G1
+from bm_core.state import RobotState
+from bm_g1_bridge import topics
+from bm_g1_bridge.command_topic import CommandTopic
+from bm_g1_bridge.lifecycle import OperatedNode, run
+from bm_g1_bridge.publishers import ClockPublisher, ReadingPublishers, diagnostic_array, time_message
+from bm_sim2real.bridge.client import BridgeClient
+from bm_sim2real.guard_limits import GuardLimits
+from bm_sim2real.robots.unitree.dds import LOOPBACK
+from bm_sim2real.ros_support.diagnostics import bridge_diagnoses
+
+_RATE = 100
+_JOINTS_EVERY = 2
+_STATUS_EVERY = 5
+_LOST_S = 1.0
+
+
+class G1BridgeNode(OperatedNode):
+    """ROS in, ROS out. What decides is the bridge (bm_sim2real.bridge), which is tested without ROS."""
+
+    def __init__(self) -> None:
+        super().__init__("g1_bridge")
+        self.declare("interface", LOOPBACK, "Network interface of the robot; lo is the simulated one.", fixed=True)
+        self.declare("bridge_timeout", 20.0, "s to wait for the bridge and its robot.", lowest=0.0, highest=600.0)
+        self.declare(
+            "accept_commands", False, "Obey /joint_command (with the lease of ~/arm) instead of a mailbox.", fixed=True
+        )
+        self.declare("odom_frame", "odom", "Frame of the state estimate.", fixed=True)
+        self.declare("publish_tf", True, "Publish odom -> pelvis.", fixed=True)
+        self._bridge: BridgeClient | None = None
+        self._running: list = []
+        self._offered: list = []
+        self._commands: CommandTopic | None = None
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._operator_group = MutuallyExclusiveCallbackGroup()
+
+    def on_configure(self, state: State) -> TransitionCallbackReturn:
+        """Finds the bridge and its robot."""
+        interface = self.value("interface")
+        try:
+            self._bridge = _wait_for_bridge(interface, self.value("bridge_timeout"), lambda: self.stop.is_set())
+        except BmError as error:
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        self._readings = ReadingPublishers(
+            self, odom_frame=self.value("odom_frame"), has_tf=self.value("publish_tf")
+        )
+        self._robot_clock = ClockPublisher(self) if interface == LOOPBACK else None
+        self._diagnostics = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", topics.record(10))
+        self._offered = [
+            self.create_service(Trigger, topics.ESTOP, self._on_estop, callback_group=self._operator_group)
+        ]
+        kind = "SIMULATED" if interface == LOOPBACK else "HARDWARE"
+        guardian, writer = self._bridge.pids
+        self.get_logger().info(f"bridge on {interface}: {kind}, processes {guardian} and {writer}")
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: State) -> TransitionCallbackReturn:
+        """Begins to publish, and to obey if commands come by topic."""
+        result = super().on_activate(state)
+        assert self._bridge is not None
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._ticks = 0
+        self._seen: tuple[int, float] = (-1, time.monotonic())
+        self._status = self._bridge.status()
+        if self.value("accept_commands"):
+            self._commands = CommandTopic(self, self._bridge, self._operator_group)
+        self._running = [
+            self.create_timer(1.0 / _RATE, self._publish, callback_group=self._group, clock=steady),
+            self.create_timer(1.0, self._diagnose, callback_group=self._group, clock=steady),
+        ]
+        return result
+
+    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
+        """Gives a lease back, so that the robot damps, and falls silent."""
+        self._fall_silent()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        """Lets the bridge go; it goes on damping."""
+        self.release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        """As cleanup."""
+        self.release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: State) -> TransitionCallbackReturn:
+        """As cleanup: from there it can be configured again."""
+        self.release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def release(self) -> None:
+        """Disarms what was armed here."""
+        self._fall_silent()
+        for service in self._offered:
+            self.destroy_service(service)
+        self._offered, self._bridge = [], None
+
+    def _fall_silent(self) -> None:
+        if self._commands is not None:
+            self._commands.close()
+        self._commands = None
+        for timer in self._running:
+            self.destroy_timer(timer)
+        self._running = []
+
+    def _publish(self) -> None:
+        if self._bridge is None:
+            return
+        try:
+            state = self._bridge.read()
+        except RobotError:  # a torn read: the next one is 10 ms away
+            return
+        if state.seq != self._seen[0]:
+            self._seen = state.seq, time.monotonic()
+        if self._ticks % _STATUS_EVERY == 0:
+            self._status = self._bridge.status()
+        self._ticks += 1
+        if self._robot_clock is not None:
+            self._robot_clock.publish(state.time)
+        self._publish_reading(state)
+
+    def _publish_reading(self, state: RobotState) -> None:
+        stamp = time_message(state.time) if self.value("use_sim_time") else self.get_clock().now().to_msg()
+        fault, status = self._status.get("fault"), self._status
+        text = f"{fault['name']}: {fault['detail']}" if fault else ""
+        is_armed = bool(status.get("is_armed", False))
+        self._readings.publish_reading(state, stamp, str(status.get("mode", "")), is_armed, text)
+        if self._ticks % _JOINTS_EVERY == 0:
+            self._readings.publish_joints(state, stamp)
+            self._readings.publish_base(state, stamp)
+
+    def _diagnose(self) -> None:
+        if self._bridge is None:
+            return
+        age = time.monotonic() - self._seen[1]
+        diagnoses = bridge_diagnoses(self._bridge.status(), age, GuardLimits())
+        self._diagnostics.publish(diagnostic_array(diagnoses, self.get_clock().now().to_msg(), G1.name))
+        if age > _LOST_S:
+            self.get_logger().error(f"the bridge's writer stands still for {age:.1f} s; only a new bridge helps")
+
+    def _on_estop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._bridge is None:
+            response.success, response.message = False, "no bridge"
+            return response
+        self._bridge.estop()
+        self.get_logger().warning("emergency stop by service: damping, latched")
+        response.success, response.message = True, "damping, latched; /reset when the robot is safe"
+        return response
+
+
+def _wait_for_bridge(interface: str, timeout_s: float, is_stopped) -> BridgeClient:
+    """Bridge and node are started side by side, so the bridge's memory may not be there yet."""
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            return BridgeClient(interface, ready_s=max(1.0, end - time.monotonic()))
+        except RobotError as error:
+            if is_stopped() or time.monotonic() > end:
+                raise error
+            time.sleep(0.1)
+
+
+def main() -> None:
+    """`ros2 run bm_g1_bridge g1_bridge`"""
+    run(G1BridgeNode)

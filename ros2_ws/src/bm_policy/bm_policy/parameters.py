@@ -1,0 +1,60 @@
+"""Parameters of the policy node, and the configuration of the control process that they make."""
+
+from __future__ import annotations
+
+from bm_core.errors import ConfigError
+from bm_g1_bridge.lifecycle import OperatedNode
+from bm_sim2real.operation.config import ControlConfig, Start, Transport
+
+_TIME = {"lowest": 0.0, "highest": 600.0}
+
+
+def declare_parameters(node: OperatedNode) -> None:
+    """All of them; those that decide what runs are fixed once the node runs."""
+    default = ControlConfig()
+    declare = node.declare
+    declare("interface", default.interface, "Network interface of the robot; lo is the simulated one.", fixed=True)
+    declare("policy", default.policy, "Policy bundle (.onnx); empty: the shipped g1_tracker.onnx.", fixed=True)
+    declare("provider", default.provider, "Execution provider: cpu, cuda or tensorrt.", fixed=True)
+    declare("motion", default.motion, "Name of a motion of the set, or a motion file.", fixed=True)
+    declare("motion_set", default.motion_set, "Name or YAML of a motion set; empty: the shipped clips.", fixed=True)
+    declare("motion_root", default.motion_root, "Folder that stands for ${MOTIONS} in a motion set.", fixed=True)
+    declare("transport", default.transport.value, "mailbox (shared memory) or topic (/joint_command).", fixed=True)
+    declare("start", default.start.value, "How far to go by itself: manual, stand or play.", fixed=True)
+    declare("repeat", default.is_repeated, "Play the selected motion again when it has ended.", fixed=True)
+    declare("settle_s", default.settle_s, "s of standing before the first motion played by itself.", **_TIME)
+    declare("pause_s", default.pause_s, "s of standing between motions played by themselves.", **_TIME)
+    declare("require_heartbeat", default.requires_heartbeat, "Brake without /operator/heartbeat.", fixed=True)
+    declare("heartbeat_s", default.heartbeat_s, "s without a heartbeat before braking.", lowest=0.1, highest=10.0)
+    declare("bridge_timeout", default.ready_s, "s to wait for the bridge on activation.", **_TIME)
+    declare("publish_reference", True, "Publish the reference as a second robot (/reference/joint_states, TF).")
+    declare("odom_frame", "odom", "Frame of the reference's pelvis.", fixed=True)
+
+
+def control_config(node: OperatedNode) -> ControlConfig:
+    """ConfigError names the parameter that makes no sense."""
+    return ControlConfig(
+        interface=node.value("interface"),
+        policy=node.value("policy"),
+        provider=node.value("provider"),
+        motion=node.value("motion"),
+        motion_set=node.value("motion_set"),
+        motion_root=node.value("motion_root"),
+        transport=_one_of(Transport, node, "transport"),
+        start=_one_of(Start, node, "start"),
+        is_repeated=node.value("repeat"),
+        settle_s=node.value("settle_s"),
+        pause_s=node.value("pause_s"),
+        requires_heartbeat=node.value("require_heartbeat"),
+        heartbeat_s=node.value("heartbeat_s"),
+        ready_s=node.value("bridge_timeout"),
+    )
+
+
+def _one_of(kind, node: OperatedNode, name: str):
+    value = node.value(name)
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        raise ConfigError(f"parameter {name} = '{value}': must be one of {known}") from None
