@@ -24,6 +24,7 @@ from bm_core.g1 import G1, ROOT_BODY, mjcf_path
 
 if TYPE_CHECKING:
     from bm_core.motion import MotionClip
+    from bm_sim2real.markers import Marker
 
 Array = NDArray[np.floating]
 Image = NDArray[np.uint8]
@@ -78,10 +79,12 @@ def iter_frames(
     size: tuple[int, int] = (320, 240),
     camera: Camera | None = None,
     reference_offset: Sequence[float] = (0.0, 0.0, 0.0),
+    markers: Sequence[Sequence[Marker]] | None = None,
 ) -> Iterator[Image]:
     """One picture (height, width, 3) a row of qpos (T, 36): root position m, quaternion wxyz, joints rad.
 
     `reference_qpos` (T, 36) is drawn translucent, moved by `reference_offset` (m, world); `size` is width, height.
+    `markers` are solids beside the robot, a list for each row.
     Raises ConfigError for wrong shapes. Warns once in the log if only stick figures can be drawn.
     """
     qpos = _checked("qpos_sequence", qpos_sequence, len(qpos_sequence))
@@ -93,7 +96,8 @@ def iter_frames(
     artist = _open_artist(size, camera)
     try:
         for index, target in enumerate(targets):
-            yield artist.draw(qpos[index], None if reference is None else reference[index], target)
+            shown = () if markers is None else markers[index]
+            yield artist.draw(qpos[index], None if reference is None else reference[index], target, shown)
     finally:
         artist.close()
 
@@ -187,7 +191,7 @@ class MujocoArtist:
         self._camera.elevation = camera.elevation
         self._columns = _qpos_columns(self._model)
 
-    def draw(self, qpos: Array, reference: Array | None, look_at: Array) -> Image:
+    def draw(self, qpos: Array, reference: Array | None, look_at: Array, markers: Sequence[Marker] = ()) -> Image:
         """One picture (height, width, 3)."""
         mujoco = self._mujoco
         self._context.make_current()  # another artist may have drawn in between
@@ -203,6 +207,8 @@ class MujocoArtist:
             for index in range(solid, self._scene.ngeom):
                 self._scene.geoms[index].rgba[:] = REFERENCE_RGBA
                 self._scene.geoms[index].matid = -1
+        for marker in markers[: _MAX_GEOMS - self._scene.ngeom]:
+            self._add(marker)
         width, height = self._size
         viewport = mujoco.MjrRect(0, 0, width, height)
         picture = np.empty((height, width, 3), dtype=np.uint8)
@@ -215,6 +221,21 @@ class MujocoArtist:
         self._context.make_current()
         self._buffers.free()
         self._context.free()
+
+    def _add(self, marker: Marker) -> None:
+        mujoco, scene = self._mujoco, self._scene
+        kind, size = {
+            "sphere": (mujoco.mjtGeom.mjGEOM_SPHERE, [marker.size[0]] * 3),
+            "cylinder": (mujoco.mjtGeom.mjGEOM_CYLINDER, [marker.size[0], marker.size[1] / 2, 0.0]),
+            "box": (mujoco.mjtGeom.mjGEOM_BOX, [edge / 2 for edge in marker.size]),
+        }[marker.solid.value]
+        cos, sin = np.cos(marker.yaw), np.sin(marker.yaw)
+        turn = np.array([cos, -sin, 0.0, sin, cos, 0.0, 0.0, 0.0, 1.0])
+        rgba = np.array(marker.rgba, dtype=np.float32)
+        mujoco.mjv_initGeom(
+            scene.geoms[scene.ngeom], int(kind), np.array(size, float), np.array(marker.center, float), turn, rgba
+        )
+        scene.ngeom += 1
 
     def _pose(self, data: Any, qpos: Array) -> None:
         data.qpos[self._columns] = qpos

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from bm_core.rotations import quat_rotate
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
+    from bm_sim2real.markers import Marker
     from bm_sim2real.rendering import Camera
 
 Array = NDArray[np.floating]
@@ -61,7 +63,7 @@ class StickFigureArtist:
         self._up = np.cross(self._right, self._forward)
         self._chains = _chains()
 
-    def draw(self, qpos: Array, reference: Array | None, look_at: Array) -> Image:
+    def draw(self, qpos: Array, reference: Array | None, look_at: Array, markers: Sequence[Marker] = ()) -> Image:
         """One picture (height, width, 3)."""
         from PIL import Image as Pillow
         from PIL.ImageDraw import Draw
@@ -69,6 +71,8 @@ class StickFigureArtist:
         canvas = Pillow.new("RGB", tuple(_OVERSAMPLING * side for side in self._size), (240, 242, 245))
         pen = Draw(canvas)
         self._draw_floor(pen, look_at)
+        for marker in markers:
+            self._draw_marker(pen, marker, look_at)
         if reference is not None:
             self._draw_robot(pen, reference, look_at, is_reference=True)
         self._draw_robot(pen, qpos, look_at, is_reference=False)
@@ -85,6 +89,23 @@ class StickFigureArtist:
             along_y = np.stack([np.full_like(reach, middle[0] + shift), middle[1] + reach, np.zeros_like(reach)], -1)
             for line in (along_x, along_y):
                 self._draw_line(pen, line, look_at, (205, 210, 216), 1)
+
+    def _draw_marker(self, pen: ImageDraw, marker: Marker, look_at: Array) -> None:
+        """Its outline: rings at top and bottom, and what stands between them."""
+        wide, deep = (marker.size[0], marker.size[1]) if marker.solid.value == "box" else (2 * marker.size[0],) * 2
+        tall = {"box": marker.size[2], "cylinder": marker.size[1]}.get(marker.solid.value, 2 * marker.size[0])
+        corners = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1], [1, 1]]) * [wide / 2, deep / 2]
+        if marker.solid.value != "box":
+            angle = np.linspace(0.0, 2.0 * np.pi, 13)
+            corners = wide / 2 * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+        cos, sin = np.cos(marker.yaw), np.sin(marker.yaw)
+        ring = corners @ np.array([[cos, sin], [-sin, cos]]) + np.array(marker.center[:2])
+        color = tuple(int(255 * part) for part in marker.rgba[:3])
+        low, high = marker.center[2] - tall / 2, marker.center[2] + tall / 2
+        for height in (low, high):
+            self._draw_line(pen, np.column_stack([ring, np.full(len(ring), height)]), look_at, color, 2)
+        for x, y in ring[: -1 : max(1, (len(ring) - 1) // 4)]:
+            self._draw_line(pen, np.array([[x, y, low], [x, y, high]]), look_at, color, 2)
 
     def _draw_robot(self, pen: ImageDraw, qpos: Array, look_at: Array, *, is_reference: bool) -> None:
         pos, quat = g1_kinematics().forward(qpos[:3], qpos[3:7], qpos[7:])

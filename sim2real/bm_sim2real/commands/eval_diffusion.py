@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from bm_core.diffusion.guidance.settings import GuidanceSpec
     from bm_sim2real.planning.episode import EpisodeConfig, EpisodeResult
     from bm_sim2real.planning.evaluation import DiffusionEvaluation
     from bm_sim2real.planning.policy import PilotConfig
@@ -44,6 +45,8 @@ class EvalDiffusion:
     eta: float | None = None
     warm_state_level: int | None = None
     warm_action_level: int | None = None
+    guidance: Path | None = None
+    """JSON file with guidance settings that differ from the bundle's."""
     sweep: bool = False
     """Run 20, 10, 6 and 4 passes, warm and cold, one after the other; --require holds for the bundle's own setting."""
     require: float = 0.98
@@ -124,7 +127,16 @@ class EvalDiffusion:
             eta=self.eta,
             warm_state_level=self.warm_state_level,
             warm_action_level=self.warm_action_level,
+            guidance=self._guidance(),
         )
+
+    def _guidance(self) -> GuidanceSpec | None:
+        from bm_core.diffusion.bundle import DiffusionBundle
+        from bm_core.diffusion.guidance.settings import read_guidance
+
+        if self.guidance is None:
+            return None
+        return read_guidance(self.guidance, DiffusionBundle.read(self._policy()).contract.guidance)
 
     def _latency_steps(self) -> int:
         from math import ceil

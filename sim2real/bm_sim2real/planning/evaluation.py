@@ -25,6 +25,13 @@ TaskMaker = Callable[[int, DiffusionContract], Task]
 
 TASKS = {
     "walk-perturb": "bm_sim2real.planning.walk_perturb:WalkPerturb",
+    "joystick": "bm_sim2real.diffusion_tasks.tasks:JoystickTask",
+    "velocity-range": "bm_sim2real.diffusion_tasks.tasks:VelocityRangeTask",
+    "waypoint": "bm_sim2real.diffusion_tasks.tasks:WaypointTask",
+    "obstacle": "bm_sim2real.diffusion_tasks.tasks:LaneTask",
+    "obstacle-control": "bm_sim2real.diffusion_tasks.tasks:LaneControlTask",
+    "obstacle-moving": "bm_sim2real.diffusion_tasks.tasks:MovingLaneTask",
+    "waypoint-obstacle": "bm_sim2real.diffusion_tasks.tasks:WaypointLaneTask",
 }
 """Name on the command line -> module:TaskMaker. Imported when asked for."""
 

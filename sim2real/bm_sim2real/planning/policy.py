@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bm_core.diffusion.bundle import DiffusionBundle
 from bm_core.diffusion.contract import DiffusionContract
+from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_core.diffusion.plan import Plan
 from bm_core.diffusion.planner import Planner, Steering
 from bm_core.diffusion.spec import SamplerSpec
@@ -141,6 +142,8 @@ class PilotConfig:
     eta: float | None = None
     warm_state_level: int | None = None
     warm_action_level: int | None = None
+    guidance: GuidanceSpec | None = None
+    """How hard goals pull; None: the bundle's."""
 
     def __post_init__(self) -> None:
         if self.latency_steps < 0:
@@ -164,4 +167,5 @@ def load_lockstep(path: str | Path, config: PilotConfig | None = None) -> Diffus
     denoiser = OnnxDenoiser(path, spec, provider=config.provider, threads=config.threads)
     bundle.prove(denoiser)
     planner = Planner(dataclasses.replace(spec, sampler=config.sampler(spec.sampler)), denoiser, is_warm=config.is_warm)
-    return DiffusionPolicy(bundle.contract, bundle.decoder, LockstepSource(planner, config.latency_steps))
+    contract = dataclasses.replace(bundle.contract, guidance=config.guidance or bundle.contract.guidance)
+    return DiffusionPolicy(contract, bundle.decoder, LockstepSource(planner, config.latency_steps))

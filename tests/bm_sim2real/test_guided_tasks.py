@@ -1,0 +1,118 @@
+"""Guided tasks in the deployed runtime, with a planner that only repeats the last action: it follows nothing."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+pytest.importorskip("mujoco")
+
+from tiny_planner import tiny_policy  # noqa: E402
+
+from bm_core.data import shipped  # noqa: E402
+from bm_core.errors import ConfigError  # noqa: E402
+from bm_sim2real.diffusion_tasks.tasks import (  # noqa: E402
+    JoystickTask,
+    LaneControlTask,
+    LaneTask,
+    MovingLaneTask,
+    VelocityRangeTask,
+    WaypointLaneTask,
+    WaypointTask,
+)
+from bm_sim2real.planning.episode import run_episode  # noqa: E402
+from bm_sim2real.planning.evaluation import TASKS, task_maker  # noqa: E402
+from bm_sim2real.policies.tracker import TrackerPolicy  # noqa: E402
+
+GUIDED = [name for name in TASKS if name != "walk-perturb"]
+
+
+@pytest.fixture(scope="module")
+def tracker():
+    return TrackerPolicy.load(shipped("policies", "g1_tracker.onnx"))
+
+
+def play(maker, tracker, seed=0, seconds=None):
+    pilot = tiny_policy()
+    task = maker(seed, pilot.contract)
+    task.seconds = seconds or task.seconds
+    return run_episode(pilot, tracker, task, seed), task, pilot
+
+
+def test_who_does_nothing_follows_no_velocity_and_falls_in_the_end(tracker):
+    result, _, _ = play(JoystickTask, tracker)
+    assert not result.success and result.fell and "pelvis" in result.detail
+    assert [segment["follows"] for segment in result.values["segments"]] == [False] * 4
+    assert "velocity_error" not in result.values
+
+
+def test_steering_carries_the_goal_of_the_moment(tracker, monkeypatch):
+    monkeypatch.setattr("bm_sim2real.diffusion_tasks.tasks.SEGMENT_S", 0.5)
+    said = []
+
+    class Listening(JoystickTask):
+        def steer(self, time, state):
+            steering = super().steer(time, state)
+            said.append((time, steering.goal.velocity))
+            return steering
+
+    result, _, _ = play(Listening, tracker, seconds=1.2)
+    assert result.detail == "not followed: forward, backward, turn left, turn right"
+    changes = {velocity: time for time, velocity in reversed(said)}
+    assert changes == {
+        (0.6, 0.0, 0.0): 0.0,
+        (-0.4, 0.0, 0.0): pytest.approx(0.5),
+        (0.0, 0.0, 0.6): pytest.approx(1.0),
+    }
+
+
+def test_a_lane_steers_among_its_pillars_and_the_control_does_not(tracker):
+    result, task, pilot = play(LaneTask, tracker, seed=3, seconds=0.5)
+    assert not result.success and result.detail == "goal not reached" and result.values["clearance_m"] > 0.5
+    assert len(task.goal.obstacles) == 3 and task.goal.velocity == pytest.approx((0.6, 0.0, 0.0), abs=0.05)
+    _, blind, _ = play(LaneControlTask, tracker, seed=3, seconds=0.5)
+    assert blind.goal.obstacles == () and np.array_equal(blind.lane.centers, task.lane.centers)
+    _, moving, _ = play(MovingLaneTask, tracker, seed=3, seconds=0.5)
+    assert {abs(obstacle.velocity[1]) for obstacle in moving.goal.obstacles} == {0.3}
+    _, waypoint, _ = play(WaypointLaneTask, tracker, seed=3, seconds=0.5)
+    assert waypoint.goal.waypoint == (5.0, 0.0) and len(waypoint.goal.obstacles) == 3
+
+
+def test_a_waypoint_that_is_not_reached_is_followed_by_the_next(tracker, monkeypatch):
+    monkeypatch.setattr("bm_sim2real.diffusion_tasks.tasks.TIMEOUT_S", 0.3)
+    result, task, _ = play(WaypointTask, tracker)
+    assert result.values["reached"] == 0 and task.starts == pytest.approx([0.0, 0.3, 0.6, 0.9], abs=0.021)
+    assert result.seconds == pytest.approx(1.2, abs=0.03)
+
+
+def test_points_of_the_range_are_a_fixed_list():
+    contract = tiny_policy().contract
+    assert VelocityRangeTask(7, contract).command == VelocityRangeTask(7, contract).command
+    assert len({VelocityRangeTask(seed, contract).command for seed in range(20)}) == 20
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_every_task_is_found_by_its_name_and_fixed_by_its_seed(name):
+    contract = tiny_policy().contract
+    first, second = task_maker(name)(5, contract), task_maker(name)(5, contract)
+    assert first.seconds == second.seconds
+    if hasattr(first, "lane"):
+        assert np.array_equal(first.lane.centers, second.lane.centers)
+    if hasattr(first, "places"):
+        assert first.places == second.places
+
+
+def test_an_unknown_task_is_refused_by_name():
+    with pytest.raises(ConfigError, match="joystick"):
+        task_maker("juggle")
+
+
+def test_settings_of_the_contract_reach_the_planner(tracker):
+    pilot = tiny_policy()
+    guidance = dataclasses.replace(pilot.contract.guidance, scale=7.0)
+    task = JoystickTask(0, dataclasses.replace(pilot.contract, guidance=guidance))
+    task.seconds = 0.1
+    run_episode(pilot, tracker, task, 0)
+    assert pilot.steering.settings.scale == 7.0
