@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from bm_core import strict_json
 from bm_core.contract import Contract, contract_from_dict
@@ -23,10 +19,14 @@ from bm_core.contract_check import check_contract
 from bm_core.errors import BundleError
 from bm_core.foreign_bundle import TIME_STEP, check_wbt_metadata, contract_from_foreign, wbt_metadata
 from bm_core.golden_trace import GoldenTrace, decode_trace, encode_trace
+from bm_core.observation_terms import TERM_DIMS
 from bm_core.onnx_file import OnnxFile, Tensor, read_onnx
-from bm_core.trace_check import TraceReport, check_trace
+from bm_core.trace_check import Run, TraceReport, check_trace
 
 CONTRACT_KEY = "bm.contract"
+NORMALISER_KEY = "bm.normaliser"
+"""Metadata: "inside" if the graph normalises its observation; missing in bundles without a normaliser."""
+_NORMALISER_OPERATORS = {"Sub", "Div"}
 PRODUCER = "beyondmimic-g1"
 MAX_OPSET, MAX_IR_VERSION = 20, 9
 """What onnxruntime 1.17, the oldest supported, can load."""
@@ -88,7 +88,7 @@ class Bundle:
         """Without a contract of its own: nothing was replayed, treat with care."""
         return self.trace is None
 
-    def prove(self, run: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> TraceReport:
+    def prove(self, run: Run) -> TraceReport:
         """Replay the golden trace through this program and `run` (observation (O,) -> action (A,), float32).
 
         BundleError names the first term or joint that differs. A foreign bundle has no trace: its network only has to
@@ -105,6 +105,8 @@ def _own(path: Path, model: OnnxFile) -> Bundle:
     check_contract(contract, where)
     check_wbt_metadata(model.metadata, contract, str(path))
     _check_interface(path, contract, model)
+    if NORMALISER_KEY in model.metadata and not model.operators >= _NORMALISER_OPERATORS:
+        raise BundleError(f"{path}: the observation normaliser is missing in the graph; export the bundle again")
     trace, tolerance = decode_trace(document["golden_trace"], contract, where), float(document["trace_tolerance"])
     return Bundle(path=path, contract=contract, model=model, trace=trace, trace_tolerance=tolerance, warnings=())
 
@@ -136,21 +138,32 @@ def _check_interface(path: Path, contract: Contract, model: OnnxFile) -> None:
         raise BundleError(f"{path}: graph inputs are {names or 'none'}; {', '.join(taken)} expected")
     if not model.outputs:
         raise BundleError(f"{path}: the graph has no output")
-    for tensor, dim in zip(model.inputs, taken.values(), strict=True):
-        _check_tensor(f"{path}: graph input '{tensor.name}'", tensor, dim, "the observation terms have")
+    for tensor, (name, dim) in zip(model.inputs, taken.items(), strict=True):
+        hint = _missing_term(contract, tensor.shape[-1:]) if name == "obs" else ""
+        _check_tensor(f"{path}: graph input '{tensor.name}'", tensor, dim, "the observation terms have", hint)
     output = model.outputs[0]
     _check_tensor(f"{path}: graph output '{output.name}'", output, contract.action_dim, "the contract's actions have")
 
 
-def _check_tensor(label: str, tensor: Tensor, dim: int, whose: str) -> None:
+def _missing_term(contract: Contract, width: tuple[int | None, ...]) -> str:
+    """Which known terms would fill the gap between the contract's terms and the graph."""
+    gap = (width[0] or 0) - contract.observation_dim if width else 0
+    present = {term.name for term in contract.observations}
+    fitting = [name for name, dim in TERM_DIMS.items() if dim == gap and name not in present]
+    return f"; missing may be {' or '.join(fitting)}" if fitting else ""
+
+
+def _check_tensor(label: str, tensor: Tensor, dim: int, whose: str, hint: str = "") -> None:
     shape = tensor.shape
     if not tensor.is_float32 or len(shape) != 2 or shape[0] not in (None, 1):
         raise BundleError(f"{label} must be float32 of shape (1, {dim}); found shape {shape}")
     if shape[1] != dim:
-        raise BundleError(f"{label} has {shape[1]} numbers, {whose} {dim}")
+        raise BundleError(f"{label} has {shape[1]} numbers, {whose} {dim}{hint}")
 
 
-def bundle_metadata(contract: Contract, graph_sha256: str, trace: GoldenTrace, tolerance: float) -> dict[str, str]:
+def bundle_metadata(
+    contract: Contract, graph_sha256: str, trace: GoldenTrace, tolerance: float, *, has_normaliser: bool = False
+) -> dict[str, str]:
     """All metadata of a bundle, in file order; equal policies give equal text.
 
     `bm.contract` comes first: of a file that lost its tail it is the last thing to go missing.
@@ -163,4 +176,5 @@ def bundle_metadata(contract: Contract, graph_sha256: str, trace: GoldenTrace, t
         "trace_tolerance": tolerance,
         "golden_trace": encode_trace(trace),
     }
-    return {CONTRACT_KEY: json.dumps(document, allow_nan=False), **wbt_metadata(contract)}
+    normaliser = {NORMALISER_KEY: "inside"} if has_normaliser else {}
+    return {CONTRACT_KEY: json.dumps(document, allow_nan=False), **normaliser, **wbt_metadata(contract)}

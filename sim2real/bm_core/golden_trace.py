@@ -25,7 +25,7 @@ from bm_core.state import RobotState
 
 Floats = NDArray[np.float32]
 
-_INDICES = ("first_tick", "first_frame", "frame")
+_INDICES = ("first_tick", "first_frame", "frame", "time_step")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,8 @@ class GoldenTrace:
     """(N, A)"""
     torque: Floats
     """(N, A) N m: stiffness (default + scale action - joint_pos) - damping joint_vel, not limited"""
+    time_step: NDArray[np.int64] | None = None
+    """(N,) what the graph was told; only for contracts whose reference is not external"""
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> GoldenTrace:
@@ -158,7 +160,8 @@ class _TraceReference:
 
 def encode_trace(trace: GoldenTrace) -> dict[str, str]:
     """{"sha256", "npz"}: the arrays as a base64 npz. Equal traces give equal text."""
-    return pack_arrays({field.name: getattr(trace, field.name) for field in dataclasses.fields(trace)})
+    arrays = {field.name: getattr(trace, field.name) for field in dataclasses.fields(trace)}
+    return pack_arrays({name: rows for name, rows in arrays.items() if rows is not None})
 
 
 def decode_trace(document: object, contract: Contract, where: str) -> GoldenTrace:
@@ -169,6 +172,8 @@ def decode_trace(document: object, contract: Contract, where: str) -> GoldenTrac
 
 def _checked(arrays: dict[str, NDArray], contract: Contract, where: str) -> GoldenTrace:
     names = [field.name for field in dataclasses.fields(GoldenTrace)]
+    if contract.reference == "external":
+        names.remove("time_step")
     if set(arrays) != set(names):
         odd = sorted(set(arrays) ^ set(names))
         raise BundleError(f"{where}: array '{odd[0]}' is {'unknown' if odd[0] in arrays else 'missing'}")
@@ -181,6 +186,7 @@ def _checked(arrays: dict[str, NDArray], contract: Contract, where: str) -> Gold
     shapes |= {"reference_anchor_pos_w": (frames, 3), "reference_anchor_quat_w": (frames, 4)}
     shapes |= {"reference_anchor_lin_vel_w": (frames, 3), "frame": (ticks,)}
     shapes |= {"first_tick": (len(arrays["first_tick"]),), "first_frame": (len(arrays["first_tick"]),)}
+    shapes |= {"time_step": (ticks,)} if "time_step" in names else {}
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise BundleError(f"{where}: {name} has shape {arrays[name].shape}, {shape} expected")

@@ -48,6 +48,8 @@ class OnnxFile:
     inputs: tuple[Tensor, ...]
     """Without initializers, which old exporters list as inputs, too."""
     outputs: tuple[Tensor, ...]
+    operators: frozenset[str] = field(default=frozenset(), repr=False)
+    """Kinds of the graph's nodes."""
 
 
 def read_onnx(path: str | Path) -> OnnxFile:
@@ -88,7 +90,7 @@ def _model(data: memoryview) -> OnnxFile:
     if graph is None or not ir_version or not opset:
         missing = "graph" if graph is None else "IR version" if not ir_version else "opset"
         raise _Malformed(f"no {missing} in its {len(data)} bytes")
-    inputs, outputs = _interface(graph)
+    inputs, outputs, operators = _interface(graph)
     return OnnxFile(
         ir_version=ir_version,
         opset=opset,
@@ -97,21 +99,26 @@ def _model(data: memoryview) -> OnnxFile:
         graph_sha256=hashlib.sha256(graph).hexdigest(),
         inputs=inputs,
         outputs=outputs,
+        operators=operators,
     )
 
 
-def _interface(graph: memoryview) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+def _interface(graph: memoryview) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], frozenset[str]]:
+    operators: set[str] = set()
     inputs: list[Tensor] = []
     outputs: list[Tensor] = []
     initializers: set[str] = set()
     for number, value in _fields(graph):
-        if number == 5:
+        if number == 1:
+            operators.update(_text(name) for field, name in _fields(_message(value)) if field == 4)
+        elif number == 5:
             initializers.update(_text(name) for field, name in _fields(_message(value)) if field == 8)
         elif number == 11:
             inputs.append(_tensor(_message(value)))
         elif number == 12:
             outputs.append(_tensor(_message(value)))
-    return tuple(tensor for tensor in inputs if tensor.name not in initializers), tuple(outputs)
+    taken = tuple(tensor for tensor in inputs if tensor.name not in initializers)
+    return taken, tuple(outputs), frozenset(operators)
 
 
 def _tensor(value_info: memoryview) -> Tensor:

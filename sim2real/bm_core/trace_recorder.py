@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,7 @@ from bm_core.golden_trace import GoldenTrace, pd_torque
 from bm_core.observation import ObservationBuilder
 from bm_core.reference import Reference
 from bm_core.state import RobotState
-
-Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""The network: observation (O,) -> action (A,), float32."""
+from bm_core.trace_check import Run
 
 _REFERENCE_ARRAYS = (
     "reference_joint_pos",
@@ -59,8 +56,10 @@ class TraceRecorder:
             raise ValueError(f"the episode was announced with {self._num_ticks} ticks")
         k = min(self._first_k + self._tick, self._reference.num_frames - 1)
         observation = self._builder.compute(state, self._reference, k, self._last_action)
-        action = np.asarray(self._run(observation), dtype=np.float32)
+        inputs = (observation,) if self._contract.reference == "external" else (observation, k)
+        action = np.asarray(self._run(*inputs), dtype=np.float32)
         row = {
+            **({} if len(inputs) == 1 else {"time_step": k}),
             "frame": k - self._first_k,
             "joint_pos": state.joint_pos,
             "joint_vel": state.joint_vel,

@@ -18,7 +18,7 @@ from bm_core.motion import MotionClip
 from bm_core.onnx_file import read_onnx
 from bm_core.trace_check import TraceReport
 from bm_sim2real.motion_check import MotionVerdict, judge_motion, motion_for
-from bm_sim2real.policies.embedded_motion import EmbeddedMotion, read_embedded_motion
+from bm_sim2real.policies.embedded_motion import EmbeddedMotion, embedded_motion_of
 from bm_sim2real.policies.inference import OnnxSession
 from bm_sim2real.policies.provider import open_session
 from bm_sim2real.timing import percentiles
@@ -97,7 +97,7 @@ def check_bundle(
     embedded = None
     if bundle.contract.reference == "embedded":
         try:
-            embedded = read_embedded_motion(path, bundle.contract)
+            embedded = embedded_motion_of(bundle)
         except BundleError as error:
             reasons.append(str(error))
     verdict = _motion_verdict(bundle.contract, clip, embedded)

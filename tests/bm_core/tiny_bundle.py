@@ -74,10 +74,15 @@ def network(num_inputs: int, *, seed: int = 0, num_actions: int = 29, extra_inpu
     return helper.make_model(graph, producer_name=PRODUCER, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
 
 
-def session(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """The network of a file in ONNX Runtime, one observation at a time."""
+def session(path: str | Path) -> Callable[..., np.ndarray]:
+    """The network of a file in ONNX Runtime, one observation at a time; its time_step comes second."""
     model = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return lambda obs: np.asarray(model.run(None, {"obs": obs[None]})[0])[0]
+
+    def run(obs: np.ndarray, time_step: int | None = None) -> np.ndarray:
+        step = {} if time_step is None else {"time_step": np.array([[time_step]], np.float32)}
+        return np.asarray(model.run(None, {"obs": obs[None], **step})[0])[0]
+
+    return run
 
 
 def made_up_state(rng: np.random.Generator, clip: MotionClip, k: int) -> RobotState:
@@ -95,6 +100,18 @@ def made_up_state(rng: np.random.Generator, clip: MotionClip, k: int) -> RobotSt
         pelvis_pos_w=clip.body_pos_w[k, 0] + 0.02 * rng.normal(size=3),
         pelvis_lin_vel_b=0.3 * rng.normal(size=3),
     )
+
+
+def with_normaliser(model: onnx.ModelProto, num_inputs: int, seed: int = 4) -> onnx.ModelProto:
+    """The network behind (obs - mean) / spread."""
+    rng = np.random.default_rng(seed)
+    mean, spread = rng.normal(size=num_inputs) * 0.1, 0.5 + rng.random(num_inputs)
+    for name, values in (("mean", mean), ("spread", spread)):
+        model.graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
+    model.graph.node[0].input[0] = "normalised"
+    model.graph.node.insert(0, helper.make_node("Div", ["centred", "spread"], ["normalised"]))
+    model.graph.node.insert(0, helper.make_node("Sub", ["obs", "mean"], ["centred"]))
+    return model
 
 
 def record(contract: Contract, run: Callable[[np.ndarray], np.ndarray]):
@@ -117,13 +134,16 @@ def save(model: onnx.ModelProto, metadata: dict[str, str], path: Path) -> Path:
     return path
 
 
-def write_bundle(path: Path, contract: Contract | None = None, *, seed: int = 0) -> Path:
+def write_bundle(
+    path: Path, contract: Contract | None = None, *, seed: int = 0, model: onnx.ModelProto | None = None
+) -> Path:
     """A bundle that proves itself."""
     contract = contract or tiny_contract()
-    model = network(contract.observation_dim, seed=seed)
+    model = model or network(contract.observation_dim, seed=seed)
     save(model, {}, path)
     trace = record(contract, session(path))
-    return save(model, bundle_metadata(contract, read_onnx(path).graph_sha256, trace, 1e-4), path)
+    digest, has_normaliser = read_onnx(path).graph_sha256, any(node.op_type == "Sub" for node in model.graph.node)
+    return save(model, bundle_metadata(contract, digest, trace, 1e-4, has_normaliser=has_normaliser), path)
 
 
 def edit_document(path: Path, change: Callable[[dict], None]) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bm_core.bundle import Bundle
 from bm_core.contract import Contract
 from bm_core.errors import BundleError, ClipError, RobotError
 from bm_core.g1 import G1, ROOT_BODY
@@ -36,6 +37,8 @@ _FAR = 1 << 23
 """A time step beyond every motion; float32 still counts in ones there."""
 _LONGEST = 1 << 17
 """Frames, 44 minutes."""
+_SAME_JOINT = 1e-4
+"""rad between the motion in the graph and in the golden trace; both are float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +63,32 @@ class EmbeddedMotion:
         )
 
 
+def embedded_motion_of(bundle: Bundle) -> EmbeddedMotion:
+    """The motion of an `embedded` bundle, proven to be the one its golden trace was recorded on. BundleError if not."""
+    motion = read_embedded_motion(bundle.path, bundle.contract)
+    trace = bundle.trace
+    if trace is None or trace.time_step is None:
+        return motion
+    frames = motion.clip.num_frames
+    for tick, step in enumerate(trace.time_step):
+        if not 0 <= step < frames:
+            raise BundleError(
+                f"{bundle.path}: golden trace, tick {tick}: time_step {step} is beyond the embedded motion of {frames} "
+                "frames; the motion is another one than recorded, export the bundle again"
+            )
+        row = int(trace.first_frame[np.searchsorted(trace.first_tick, tick, side="right") - 1] + trace.frame[tick])
+        apart = np.abs(motion.clip.joint_pos[step] - trace.reference_joint_pos[row])
+        if apart.max() > _SAME_JOINT:
+            joint = G1.joint_names[int(apart.argmax())]
+            raise BundleError(
+                f"{bundle.path}: golden trace, tick {tick}: {joint} of the embedded motion is {apart.max():.2g} rad off "
+                f"the recorded one at time_step {step}; export the bundle again"
+            )
+    return motion
+
+
 def read_embedded_motion(path: str | Path, contract: Contract) -> EmbeddedMotion:
-    """The motion of an `embedded` bundle. BundleError if it does not fit the robot or the names in the contract.
+    """The motion of an `embedded` graph. BundleError if it does not fit the robot or the names in the contract.
 
     Read on the CPU, whatever runs the policy: there an unclamped graph fails beyond its motion instead of reading on.
     """

@@ -17,7 +17,7 @@ from bm_core.observation_terms import TERMS_NEEDING_STATE
 from bm_core.reference import Reference, ReferenceFrame
 from bm_core.state import RobotState
 from bm_sim2real.blend import ChainedReference
-from bm_sim2real.policies.embedded_motion import EmbeddedMotion, read_embedded_motion
+from bm_sim2real.policies.embedded_motion import EmbeddedMotion, embedded_motion_of
 from bm_sim2real.policies.provider import open_session
 from bm_sim2real.robots.protocol import BaseState, RobotFeatures
 
@@ -75,7 +75,7 @@ class TrackerPolicy:
         policy = cls(bundle.contract, opened.session, supplied=supplied)
         policy.warnings = (*bundle.warnings, *opened.notices)
         if bundle.contract.reference == "embedded":
-            policy.embedded = read_embedded_motion(path, bundle.contract)
+            policy.embedded = embedded_motion_of(bundle)
         return policy
 
     embedded: EmbeddedMotion | None = None
