@@ -13,6 +13,7 @@ from tiny_planner import tiny_policy  # noqa: E402
 
 from bm_core.data import shipped  # noqa: E402
 from bm_core.errors import ConfigError  # noqa: E402
+from bm_sim2real.diffusion_tasks.more_tasks import InBetweenTask, PlannerKilledTask, PlannerLateTask  # noqa: E402
 from bm_sim2real.diffusion_tasks.tasks import (  # noqa: E402
     JoystickTask,
     LaneControlTask,
@@ -85,6 +86,24 @@ def test_a_waypoint_that_is_not_reached_is_followed_by_the_next(tracker, monkeyp
     result, task, _ = play(WaypointTask, tracker)
     assert result.values["reached"] == 0 and task.starts == pytest.approx([0.0, 0.3, 0.6, 0.9], abs=0.021)
     assert result.seconds == pytest.approx(1.2, abs=0.03)
+
+
+def test_keyframes_of_a_walk_are_tokens_ahead(tracker):
+    result, task, pilot = play(InBetweenTask, tracker, seconds=1.0)
+    assert not result.success or result.values["root_error_m"] < 0.3
+    present = pilot.plan.present
+    tokens = pilot.steering.keyframes(present, pilot.plan.time)
+    # Every fifth token of the 16 ahead.
+    assert len(tokens) in (3, 4) and set(np.diff(sorted(tokens))) == {5}
+
+
+@pytest.mark.parametrize("maker", [PlannerKilledTask, PlannerLateTask])
+def test_without_plans_the_robot_brakes_and_stands(tracker, monkeypatch, maker):
+    monkeypatch.setattr(PlannerKilledTask, "WALK_S", 0.3)
+    monkeypatch.setattr(PlannerKilledTask, "AFTER_S", 4.0)
+    monkeypatch.setattr(PlannerKilledTask, "SPREAD_S", 0.0)
+    result, task, pilot = play(maker, tracker)
+    assert result.success and not result.fell and result.plan_losses == 1
 
 
 def test_points_of_the_range_are_a_fixed_list():

@@ -5,7 +5,7 @@ The deployed runtime: control loop, guards, estimator, planner with its latency.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from bm_sim2real.loop import ControlLoop
 from bm_sim2real.modes import Mode
 from bm_sim2real.planning.machine import GuidedMachine
 from bm_sim2real.planning.policy import DiffusionPolicy
+from bm_sim2real.planning.source import PlanSource
 from bm_sim2real.policies.tracker import TrackerPolicy
 from bm_sim2real.robots.ground_truth import GroundTruth
 from bm_sim2real.robots.mujoco import MujocoRobot
@@ -44,6 +45,8 @@ class TaskStart:
     reference: Reference
     frame: int
     seconds: float = 1.0
+    sabotage: Callable[[PlanSource], PlanSource] | None = None
+    """What happens to the planner in this run; None: nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,8 @@ class Verdict:
     """Why not; empty for a success."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Numbers of this task for the JSON row, such as velocity_error."""
+    may_lose_plans: bool = False
+    """Whether plans may run out in a success: only where the planner is sabotaged."""
 
 
 class Task(Protocol):
@@ -119,8 +124,18 @@ class EpisodeResult:
     """The task's own numbers."""
 
 
+StepListener = Callable[[float, GroundTruth, GuidedMachine], None]
+"""Sees every control step of a run: s since the hand-over, the truth after it, the machine."""
+
+
 def run_episode(
-    pilot: DiffusionPolicy, tracker: TrackerPolicy, task: Task, seed: int, config: EpisodeConfig | None = None
+    pilot: DiffusionPolicy,
+    tracker: TrackerPolicy,
+    task: Task,
+    seed: int,
+    config: EpisodeConfig | None = None,
+    *,
+    on_step: StepListener | None = None,
 ) -> EpisodeResult:
     """Play one run in MuJoCo. `seed` is the planner's noise; the task's own chance is its maker's business."""
     config = config or EpisodeConfig()
@@ -129,17 +144,23 @@ def run_episode(
     pilot.reset(seed)
     pilot.steering, pilot.is_wanted = None, False
     machine = GuidedMachine(pilot, tracker, standing_frame(), robot.features, plan_stop=plan_stop, limits=config.limits)
-    start = task.start()
+    start, source = task.start(), pilot.source
+    if start.sabotage is not None:
+        pilot.source = start.sabotage(source)
     put_on_frame(robot, start.reference.frame(start.frame))
     machine.start_running(start.reference, start.frame)
     loop = ControlLoop(robot, machine, CommandGuard(config.limits, start_mode=Mode.RUNNING))
-    log = _Log()
-    problem = _hand_over(loop, robot, machine, task, start.seconds) or _run(loop, robot, machine, task, log)
+    log = _Log(on_step=on_step)
+    try:
+        problem = _hand_over(loop, robot, machine, task, start.seconds) or _run(loop, robot, machine, task, log)
+    finally:
+        pilot.source = source
     return _result(seed, task.judge(), problem, log, machine)
 
 
 @dataclass
 class _Log:
+    on_step: StepListener | None = None
     time: float = 0.0
     positions: list[Array] = field(default_factory=list)
     head_fell: bool = False
@@ -172,6 +193,8 @@ def _run(loop: ControlLoop, robot: MujocoRobot, machine: GuidedMachine, task: Ta
         loop.step()
         truth = robot.ground_truth()
         log.positions.append(truth.body_pos_w[0])
+        if log.on_step is not None:
+            log.on_step(log.time, truth, machine)
         log.head_fell = log.head_fell or is_head_down(truth)
         wrong = str(loop.fault) if loop.fault else fall_of(robot)
         if wrong:
@@ -185,12 +208,13 @@ def _run(loop: ControlLoop, robot: MujocoRobot, machine: GuidedMachine, task: Ta
 def _result(seed: int, verdict: Verdict, problem: str, log: _Log, machine: GuidedMachine) -> EpisodeResult:
     path = np.array(log.positions).reshape(-1, 3)[:, :2]
     seconds = getattr(machine.pilot.source, "seconds", [])
+    lost_plans = machine.plan_losses > 0 and not verdict.may_lose_plans
     return EpisodeResult(
         seed=seed,
-        success=verdict.success and not problem and machine.plan_losses == 0,
+        success=verdict.success and not problem and not lost_plans,
         fell=log.fell,
         head_fell=log.head_fell,
-        detail=problem or verdict.detail or ("plans ran out" if machine.plan_losses else ""),
+        detail=problem or verdict.detail or ("plans ran out" if lost_plans else ""),
         seconds=log.time,
         path_m=float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum()),
         net_m=float(np.linalg.norm(path[-1] - path[0])) if len(path) else 0.0,

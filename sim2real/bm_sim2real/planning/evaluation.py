@@ -32,6 +32,10 @@ TASKS = {
     "obstacle-control": "bm_sim2real.diffusion_tasks.tasks:LaneControlTask",
     "obstacle-moving": "bm_sim2real.diffusion_tasks.tasks:MovingLaneTask",
     "waypoint-obstacle": "bm_sim2real.diffusion_tasks.tasks:WaypointLaneTask",
+    "transitions": "bm_sim2real.diffusion_tasks.more_tasks:TransitionsTask",
+    "in-between": "bm_sim2real.diffusion_tasks.more_tasks:InBetweenTask",
+    "planner-killed": "bm_sim2real.diffusion_tasks.more_tasks:PlannerKilledTask",
+    "planner-late": "bm_sim2real.diffusion_tasks.more_tasks:PlannerLateTask",
 }
 """Name on the command line -> module:TaskMaker. Imported when asked for."""
 
