@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bm_core.g1 import G1
 from bm_training.diffusion.action_noise import ActionNoise, ActionNoiseConfig
+from bm_training.diffusion.batch_history import root_state
 from bm_training.diffusion.reanchored_command import ReanchoredCommand, push_and_reanchor
 from bm_training.diffusion.rollout_file import Rollouts
 from bm_training.diffusion.window_keeper import KeeperConfig, WindowKeeper
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from isaaclab.envs import ManagerBasedRLEnv
 
     from bm_training.diffusion.teacher import TeacherCheckpoint
-    from bm_training.tracking.robot_view import RobotView
 
 
 class NoisyJointPosition(DelayedJointPosition):
@@ -94,9 +94,3 @@ class Collector:
         self.frames += len(ended)
         self._falls += failed.sum()
         return self._keeper.advance(ended, failed)
-
-
-def root_state(robot: RobotView) -> Tensor:
-    """(E, 13) position, quaternion wxyz, linear and angular velocity of the pelvis."""
-    parts = (robot.body_pos, robot.body_quat, robot.body_lin_vel, robot.body_ang_vel)
-    return torch.cat([part[:, robot.root] for part in parts], dim=-1)

@@ -49,6 +49,23 @@ class ReanchoredCommand(MotionCommand):
         )
         self._reference = None
 
+    def begin(self, env_ids: Tensor, motion_id: Tensor, frame: Tensor) -> None:
+        """Put robots (n,) into the state of `frame` (n,) of clip `motion_id` (n,), and let them face the next one."""
+        self._transform.reset(env_ids)
+        self._set(env_ids, motion_id, frame)
+        self._write_start(env_ids, motion_id, frame, motion_id, frame)
+
+    def follow(self, env_ids: Tensor, motion_id: Tensor, frame: Tensor) -> None:
+        """Robots (n,) where they are have just reached `frame` (n,): the reference is moved onto them."""
+        self._transform.reset(env_ids)
+        self._set(env_ids, motion_id, frame)
+        self.robot.invalidate()
+        self.reanchor(env_ids)
+
+    def _set(self, env_ids: Tensor, motion_id: Tensor, frame: Tensor) -> None:
+        self.motion_id[env_ids], self.frame[env_ids] = motion_id, frame + 1
+        self._reference = None
+
     def _resample_command(self, env_ids: Sequence[int] | slice) -> None:
         self._transform.reset(self._indices(env_ids))
         super()._resample_command(env_ids)

@@ -1,0 +1,215 @@
+"""`bm train eval-diffusion`: a diffusion model in closed loop, hundreds of robots at once in Isaac Lab.
+
+Also `python -m bm_training.diffusion.evaluate RUN`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from bm_training.run_control import report, run_as_module
+
+if TYPE_CHECKING:
+    from bm_core.diffusion.guidance.settings import GuidanceSpec
+    from bm_core.diffusion.spec import DiffusionSpec
+    from bm_training.diffusion.model import TokenTransformer
+    from bm_training.diffusion.stage import Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateDiffusion:
+    """Closed loops of a diffusion model in Isaac Lab. Exit 0 passed, 1 measured but failed, 2 could not run.
+
+    Options that take several values (separated by commas) are run in every combination; the summary is the first one's.
+    """
+
+    model: tyro.conf.Positional[Path]
+    """Run or checkpoint of `bm train diffusion`; its averaged weights."""
+    tasks: str = "walk-perturb"
+    """walk-perturb (unguided, kicks), joystick (four velocities), velocity (random velocities); several: commas."""
+    latency_ms: str = "20"
+    """Between a state and the first action planned from it, in steps of 20; several: commas."""
+    start: str = "warm"
+    """warm: plans start from the last one; cold: from noise; several: commas."""
+    passes: str = ""
+    """Denoising passes; several: commas. Default: the model's spec."""
+    action_passes: int | None = None
+    """Above 0: passes are on the states alone, then so many on the actions. Default: the model's spec."""
+    eta: float | None = None
+    """1 DDPM, 0 DDIM. Default: the model's spec."""
+    warm_levels: tuple[int, int] | None = None
+    """Levels to which the last plan's states and actions are re-noised. Default: the model's spec."""
+    guidance: Path | None = None
+    """JSON file with guidance settings that differ from the defaults."""
+    guidance_scale: float | None = None
+    seconds: float = 15.0
+    """Of walk-perturb; its path is asked for in proportion."""
+    kick: float | None = None
+    """m/s, largest kick, once a second; default: the task's."""
+    baseline: bool = False
+    """Also let the tracker itself walk on through Walk + Perturb: what the scene allows."""
+    teacher: Path = Path("policies/g1_tracker.pt")
+    """Tracker that walks the robots in; run or checkpoint of `bm train tracking`."""
+    backend: Literal["newton", "ovphysx", "physx"] = "newton"
+    """Physics"""
+    device: str | None = None
+    """cuda:0, cpu, ...; default: a GPU where there is one."""
+    num_envs: int = 512
+    """Robots"""
+    randomise: bool = True
+    """Friction, torso mass centre and encoder offsets vary as in training."""
+    max_delay_ms: float = 20.0
+    """Commands reach the motors 0..this late, drawn per robot; besides the planning latency."""
+    bf16: bool | None = None
+    """Network in bfloat16; default: on a GPU."""
+    require_success: float = 0.98
+    """Of the first combination, to pass."""
+    seed: int = 0
+    json: Path | None = None
+    """Also write rows and summary as one JSON document."""
+
+    def __call__(self) -> int:
+        import torch
+        from isaaclab.app import launch_simulation
+        from isaaclab.envs import ManagerBasedRLEnv
+
+        from bm_training.diffusion.stage import Stage, stage_env_cfg
+        from bm_training.diffusion.teacher import read_teacher
+        from bm_training.diffusion.trainer import load_model
+        from bm_training.tracking.checkpoint import find_checkpoint
+
+        device = self.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        combinations = self._combinations()
+        spec, model = load_model(find_checkpoint(self.model), device)
+        teacher = read_teacher(self.teacher, device)
+        task = walk_task(teacher, self.num_envs, self.backend, device, self.seed, self.max_delay_ms)
+        cfg = stage_env_cfg(task, self.randomise)
+        with launch_simulation(cfg, None):
+            env = ManagerBasedRLEnv(cfg)
+            try:
+                stage = Stage(env, teacher)
+                rows = [self._run(stage, spec, model, combination) for combination in combinations]
+                if self.baseline:
+                    rows.append(self._run(stage, spec, model, ("walk-perturb", 0, "cold", 1), is_baseline=True))
+            finally:
+                env.close()
+        passed = rows[0]["success_rate"] >= self.require_success
+        if self.json is not None:
+            self._write(rows, passed)
+        return 0 if passed else 1
+
+    # -- parts
+
+    def _combinations(self) -> list[tuple[str, int, str, int | None]]:
+        from bm_core.errors import ConfigError
+
+        tasks, starts = self.tasks.split(","), self.start.split(",")
+        for name, given, known in (
+            ("tasks", tasks, ("walk-perturb", "joystick", "velocity")),
+            ("start", starts, ("warm", "cold")),
+        ):
+            unknown = sorted(set(given) - set(known))
+            if unknown:
+                raise ConfigError(f"--{name}: {unknown[0]} is unknown; {', '.join(known)} are known")
+        latencies = [_whole_steps(text) for text in self.latency_ms.split(",")]
+        passes = [int(text) for text in self.passes.split(",")] if self.passes else [None]
+        return list(itertools.product(tasks, latencies, starts, passes))
+
+    def _run(
+        self,
+        stage: Stage,
+        spec: DiffusionSpec,
+        model: TokenTransformer,
+        combination: tuple[str, int, str, int | None],
+        is_baseline: bool = False,
+    ) -> dict[str, Any]:
+        from bm_training.diffusion.batch_planner import BatchPlanner, BatchPlannerConfig
+        from bm_training.diffusion.closed_loop import JointActions, run_trial
+        from bm_training.diffusion.sampler import TorchDenoiser
+        from bm_training.diffusion.trial import Trial, TrialConfig
+
+        task, latency, start, passes = combination
+        spec = dataclasses.replace(spec, sampler=self._sampler(spec, passes))
+        is_bf16 = stage.device.startswith("cuda") if self.bf16 is None else self.bf16
+        config = BatchPlannerConfig(latency=latency, is_warm=start == "warm", seed=self.seed)
+        planner = BatchPlanner(spec, TorchDenoiser(model, is_bf16), stage.num_robots, stage.device, config)
+        trial = Trial(
+            TrialConfig(name=task, seconds=self.seconds, kick=self.kick, seed=self.seed), stage.num_robots, stage.device
+        )
+        result = run_trial(stage, planner, JointActions(), trial, self._guidance(), is_baseline=is_baseline)
+        row: dict[str, Any] = {"task": task, "policy": "tracker" if is_baseline else self.model.name}
+        row |= {"latency_ms": 20 * latency, "start": start, "passes": spec.sampler.passes}
+        row |= {"action_passes": spec.sampler.action_passes, "eta": spec.sampler.eta}
+        row |= result.score.summary()
+        row |= {"robot_steps_per_second": result.robot_steps / result.seconds, "seconds": result.seconds}
+        report(
+            f"{row['policy']} {task}  latency {row['latency_ms']} ms  {start}  {row['passes']} passes: "
+            f"success {row['success_rate']:.3f}  falls {row['fall_rate']:.3f}  path {row['path_m']:.2f} m  "
+            f"velocity error {row.get('velocity_error', float('nan')):.3f}  "
+            f"{row['robot_steps_per_second']:,.0f} robot steps/s  {result.plans / result.seconds:.1f} plans/s"
+        )
+        return row
+
+    def _sampler(self, spec: DiffusionSpec, passes: int | None) -> Any:
+        changes: dict[str, Any] = {"passes": passes, "action_passes": self.action_passes, "eta": self.eta}
+        if self.warm_levels is not None:
+            changes |= {"warm_state_level": self.warm_levels[0], "warm_action_level": self.warm_levels[1]}
+        given = {name: value for name, value in changes.items() if value is not None}
+        return dataclasses.replace(spec.sampler, **given)
+
+    def _guidance(self) -> GuidanceSpec:
+        from bm_core.diffusion.guidance.settings import GuidanceSpec, read_guidance
+
+        settings = GuidanceSpec() if self.guidance is None else read_guidance(self.guidance)
+        return settings if self.guidance_scale is None else dataclasses.replace(settings, scale=self.guidance_scale)
+
+    def _write(self, rows: list[dict[str, Any]], passed: bool) -> None:
+        from bm_sim2real.result_json import write_result
+
+        assert self.json is not None
+        names = ("task", "runs", "success_rate", "fall_rate", "velocity_error")
+        summary = {name: rows[0].get(name) for name in names}
+        write_result(self.json, command="train eval-diffusion", rows=rows, summary=summary, passed=passed)
+
+
+def walk_task(teacher: Any, num_envs: int, backend: str, device: str, seed: int, max_delay_ms: float) -> Any:
+    """The tracking task on a steady walk, as TaskConfig."""
+    from bm_training.diffusion.walk_clip import steady_walk
+    from bm_training.sampling import AdaptiveSamplerConfig, SamplingMode, StartStateConfig
+    from bm_training.tracking.env_cfg import PHYSICS_DT, Backend, TaskConfig
+    from bm_training.tracking.motion_set import LoadedMotionSet, Role
+
+    walk = LoadedMotionSet(name="walk", clips=(steady_walk(),), weights=(1.0,), roles=(Role.OTHER,))
+    return TaskConfig(
+        load_motions=walk.on_device,
+        num_envs=num_envs,
+        backend=Backend(backend),
+        device=device,
+        seed=seed,
+        state_estimation=teacher.state_estimation,
+        reference_window=teacher.reference_window,
+        max_delay_steps=round(max_delay_ms / (1000.0 * PHYSICS_DT)),
+        sampler=AdaptiveSamplerConfig(mode=SamplingMode.UNIFORM),
+        start_state=StartStateConfig(probability=0.0),
+    )
+
+
+def _whole_steps(text: str) -> int:
+    from bm_core.errors import ConfigError
+    from bm_core.g1 import CONTROL_DT
+
+    steps = float(text) / (1000.0 * CONTROL_DT)
+    if steps < 0 or abs(steps - round(steps)) > 1e-6:
+        raise ConfigError(f"--latency-ms {text}: whole control steps of {1000 * CONTROL_DT:.0f} ms are needed")
+    return round(steps)
+
+
+if __name__ == "__main__":
+    sys.exit(run_as_module(EvaluateDiffusion, "bm train eval-diffusion"))
