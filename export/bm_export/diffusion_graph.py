@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from bm_core.bundle import PRODUCER
-from bm_core.diffusion.bundle import INPUTS, OUTPUTS
+from bm_core.diffusion.bundle import FREE_SIZE, INPUTS, OUTPUTS
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_export.onnx_graph import IR_VERSION, OPSET
 
@@ -30,7 +30,7 @@ def planner_graph(model: TokenTransformer, spec: DiffusionSpec) -> onnx.ModelPro
         torch.zeros(1, tokens, dtype=torch.int64),
         torch.zeros(1, 3, dtype=torch.int64),
     )
-    free = {"actions": {1: "n"}, "action_levels": {1: "n"}, "clean_actions": {1: "n"}}
+    free = {name: {1: FREE_SIZE} for name in ("actions", "action_levels", "clean_actions")}
     return _exported(_planner_module(model), example, list(INPUTS), list(OUTPUTS), free, "planner")
 
 

@@ -26,6 +26,8 @@ from bm_core.onnx_file import OnnxFile, read_onnx
 DECODER_KEY = "bm.decoder"
 INPUTS = ("states", "actions", "state_levels", "action_levels")
 OUTPUTS = ("clean_states", "clean_actions")
+FREE_SIZE = "n"
+"""Name of the number of action tokens in the graph."""
 
 
 @dataclass(frozen=True, kw_only=True)

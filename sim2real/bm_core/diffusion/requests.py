@@ -41,7 +41,7 @@ def warm_request(
     if not 0 <= shift < layout.horizon or not 0 <= committed < layout.supervised - shift:
         raise ConfigError(f"warm start: shift {shift} and committed {committed} must leave something to plan")
     states = _extended(last_states[:, shift:], layout.tokens)
-    actions = _extended(last_actions[:, shift:], layout.tokens)
+    actions = _extended(last_actions[:, shift : layout.present + layout.supervised], layout.tokens)
     request = _with_history(
         layout, states, actions, history_states, history_actions, state_level, action_level, top_level, missing=shift
     )

@@ -2,49 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bm_core.diffusion.bundle import INPUTS
+from bm_core.diffusion.bundle import FREE_SIZE, INPUTS
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.errors import BundleError, ConfigError
 from bm_sim2real.policies.inference import PROVIDERS
 
+_KINDS = (np.float32, np.float32, np.int64, np.int64)
+
 
 class OnnxDenoiser:
-    """One planner on one provider. Action tokens behind the supervised ones are not computed: none is ever run."""
+    """One planner on one provider. Action tokens behind the supervised ones are not computed: none is ever run.
+
+    Two sessions of the same file, each with its number of action tokens fixed: free sizes cost a quarter of a pass.
+    """
 
     def __init__(
         self, model: str | Path | bytes, spec: DiffusionSpec, *, provider: str = "cpu", threads: int = 1
     ) -> None:
         """BundleError if the model does not load, ConfigError for a provider that is unknown or not installed."""
-        layout = spec.layout
-        self._session = onnx_session(model, provider, threads)
-        self._count = layout.present + layout.supervised
-        self._no_actions = np.zeros((1, 0, spec.action_codec.model_width), dtype=np.float32)
-        self._no_levels = np.zeros((1, 0), dtype=np.int64)
+        self._count = spec.layout.present + spec.layout.supervised
+        self._full = onnx_session(model, provider, threads, free={FREE_SIZE: self._count})
+        # ONNX Runtime cannot fix a size to 0; the states do not look at the one action token.
+        self._alone = onnx_session(model, provider, threads, free={FREE_SIZE: 1})
+        self._no_actions = np.zeros((1, 1, spec.action_codec.model_width), dtype=np.float32)
+        self._no_levels = np.zeros((1, 1), dtype=np.int64)
 
     def __call__(self, states: Any, actions: Any, state_levels: Any, action_levels: Any) -> tuple[Any, Any]:
         """As `bm_core.diffusion.sampler.Denoise`, batch 1; predicted actions behind the supervised ones are zero."""
-        tokens, levels = self._no_actions, self._no_levels
-        if actions is not None:
-            tokens, levels = actions[:, : self._count], action_levels[:, : self._count]
-        feed = (states, tokens, state_levels, levels)
-        kinds = (np.float32, np.float32, np.int64, np.int64)
-        found: Any = self._session.run(
-            None, {name: np.ascontiguousarray(v, dtype=kind) for name, v, kind in zip(INPUTS, feed, kinds, strict=True)}
-        )
         if actions is None:
+            found = self._run(self._alone, states, self._no_actions, state_levels, self._no_levels)
             return found[0].astype(states.dtype), None
+        count = self._count
+        found = self._run(self._full, states, actions[:, :count], state_levels, action_levels[:, :count])
         clean = np.zeros(actions.shape, dtype=actions.dtype)
-        clean[:, : self._count] = found[1]
+        clean[:, :count] = found[1]
         return found[0].astype(states.dtype), clean
 
+    def _run(self, session: Any, *values: Any) -> list[Any]:
+        pairs = zip(INPUTS, values, _KINDS, strict=True)
+        return session.run(None, {name: np.ascontiguousarray(value, dtype=kind) for name, value, kind in pairs})
 
-def onnx_session(model: str | Path | bytes, provider: str = "cpu", threads: int = 1) -> Any:
-    """An onnxruntime.InferenceSession. BundleError if it does not load, ConfigError for a provider that is missing."""
+
+def onnx_session(
+    model: str | Path | bytes, provider: str = "cpu", threads: int = 1, free: Mapping[str, int] | None = None
+) -> Any:
+    """An onnxruntime.InferenceSession, `free` sizes fixed. BundleError if it does not load, ConfigError for a provider
+    that is unknown or not installed."""
     import onnxruntime as ort
 
     wanted = PROVIDERS.get(provider)
@@ -60,6 +69,8 @@ def onnx_session(model: str | Path | bytes, provider: str = "cpu", threads: int 
     options.add_session_config_entry("session.x64quantprecision", "1")
     # Denormal numbers come with the lowest noise levels and cost ten times an ordinary one.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    for name, size in (free or {}).items():
+        options.add_free_dimension_override_by_name(name, size)
     try:
         return ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=[wanted])
     except Exception as error:  # onnxruntime has a class per cause, and they share no base of their own

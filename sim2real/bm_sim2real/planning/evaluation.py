@@ -69,7 +69,7 @@ def run_evaluation(
 ) -> list[EpisodeResult]:
     """One run for each seed, in their order. BmError if a policy cannot be trusted."""
     task_maker(config.task)
-    _pilot(config.policy, config.pilot)  # here as well: in a worker its error would read "broken pool"
+    load_pilot(config.policy, config.pilot)  # here as well: in a worker its error would read "broken pool"
     work = partial(_work, config=config)
     return run_tasks(config.tracker, config.pilot.provider, work, list(seeds), jobs=jobs, on_result=on_result)
 
@@ -104,11 +104,12 @@ def row(result: EpisodeResult) -> dict[str, Any]:
 
 
 def _work(tracker: TrackerPolicy, seed: int, config: DiffusionEvaluation) -> EpisodeResult:
-    pilot = _pilot(config.policy, config.pilot)
+    pilot = load_pilot(config.policy, config.pilot)
     task = task_maker(config.task)(seed, pilot.contract)
     return run_episode(pilot, tracker, task, seed, config.episode)
 
 
 @lru_cache(maxsize=2)
-def _pilot(policy: Path, config: PilotConfig) -> DiffusionPolicy:
+def load_pilot(policy: Path, config: PilotConfig) -> DiffusionPolicy:
+    """A policy, loaded and proven once per process."""
     return load_lockstep(policy, config)

@@ -40,7 +40,7 @@ class GuidedMachine(StateMachine):
         """Whether RUNNING is the diffusion policy's."""
         self.plan_losses = 0
         """How often plans ran out."""
-        self._is_braking = False
+        self._is_braking, self._attempts = False, 0
         self._last_q = G1.default_joint_pos
 
     def guide(self) -> None:
@@ -75,7 +75,7 @@ class GuidedMachine(StateMachine):
     def _begin(self) -> None:
         if not self.pilot.is_ready or self.held or self.fault is not None:
             return
-        self.is_guided, self._is_braking = True, False
+        self.is_guided, self._is_braking, self._attempts = True, False, 0
         self._enter(Mode.RUNNING, 0)
 
     def _fly(self, state: RobotState) -> PolicyCommand | None:
@@ -86,7 +86,7 @@ class GuidedMachine(StateMachine):
             return None
         output = None if self._is_stopped(state) else self.pilot.act()
         if output is None:
-            if self.mode is Mode.RUNNING:
+            if self.mode is Mode.RUNNING:  # nothing to run and no stop found
                 self._stand_from(state)
             return None
         self._steps += 1
@@ -96,16 +96,20 @@ class GuidedMachine(StateMachine):
         return PolicyCommand(low=self._low(state, q=output.q, kp=output.kp, kd=output.kd), mode=self.mode)
 
     def _is_stopped(self, state: RobotState) -> bool:
-        """Looks for a stop if one is due; whether the robot is on it from this step on."""
+        """Looks for a stop if one is due; whether the tracker has the robot from this step on."""
         is_late = self.pilot.steps_left <= self._guided.stop_before_end
-        if not (self._is_braking or is_late or self.held) or self._plan_stop is None:
+        if not (self._is_braking or is_late or self.held):
             return False
         if not self._is_braking:
             self.plan_losses += is_late
             self._is_braking = True
+        if self._plan_stop is None or self._attempts >= self.config.stop_attempts:
+            self._stand_from(state)
+            return True
         if self._stop is None:
+            self._attempts += 1
             plan = partial(self._plan_stop, state, frame_of(state))
-            self._stop = plan_with(plan, attempt=1, in_background=self.config.plans_in_background)
+            self._stop = plan_with(plan, self._attempts, in_background=self.config.plans_in_background)
         else:
             self._stop.age += 1
         stop = self._stop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from bm_core.errors import BundleError, ConfigError
 from bm_core.state import RobotState
 from bm_sim2real.planning.denoiser import OnnxDenoiser, onnx_session
 from bm_sim2real.planning.history_buffer import HistoryBuffer
+from bm_sim2real.planning.process import ProcessSource
 from bm_sim2real.planning.source import LockstepSource, PlanOrder, PlanSource
 from bm_sim2real.policies.tracker import PolicyOutput
 
@@ -54,6 +56,10 @@ class DiffusionPolicy:
         self._buffer.clear()
         self.source.reset(seed)
         self.plan, self._ordered, self._step = None, None, -1
+
+    def close(self) -> None:
+        """Ends the planner."""
+        self.source.close()
 
     @property
     def step(self) -> int:
@@ -156,16 +162,27 @@ class PilotConfig:
         return dataclasses.replace(given, **chosen)
 
 
-def load_lockstep(path: str | Path, config: PilotConfig | None = None) -> DiffusionPolicy:
-    """A policy whose planner runs in the same process, its plans arriving `latency_steps` control steps later.
-
-    Reads the bundle and replays its golden trace on this provider. BundleError if anything differs.
-    """
-    config = config or PilotConfig()
+def load_planner(path: str | Path, config: PilotConfig) -> Planner:
+    """The planner of a bundle, its golden trace replayed on this provider first. BundleError if anything differs."""
     bundle = DiffusionBundle.read(path)
     spec = bundle.contract.spec
     denoiser = OnnxDenoiser(path, spec, provider=config.provider, threads=config.threads)
     bundle.prove(denoiser)
-    planner = Planner(dataclasses.replace(spec, sampler=config.sampler(spec.sampler)), denoiser, is_warm=config.is_warm)
-    contract = dataclasses.replace(bundle.contract, guidance=config.guidance or bundle.contract.guidance)
-    return DiffusionPolicy(contract, bundle.decoder, LockstepSource(planner, config.latency_steps))
+    return Planner(dataclasses.replace(spec, sampler=config.sampler(spec.sampler)), denoiser, is_warm=config.is_warm)
+
+
+def load_lockstep(path: str | Path, config: PilotConfig | None = None) -> DiffusionPolicy:
+    """A policy whose planner runs in the same process, its plans arriving `latency_steps` control steps later."""
+    config, bundle = config or PilotConfig(), DiffusionBundle.read(path)
+    source = LockstepSource(load_planner(path, config), config.latency_steps)
+    return DiffusionPolicy(bundle.contract, bundle.decoder, source)
+
+
+def load_process(path: str | Path, config: PilotConfig | None = None) -> DiffusionPolicy:
+    """A policy whose planner is a process of its own, for real time; `latency_steps` is what is expected of it.
+
+    Close the policy's `source` at the end.
+    """
+    config, bundle = config or PilotConfig(), DiffusionBundle.read(path)
+    source = ProcessSource(partial(load_planner, path, config), config.latency_steps)
+    return DiffusionPolicy(bundle.contract, bundle.decoder, source)

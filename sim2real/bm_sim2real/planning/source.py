@@ -23,6 +23,12 @@ class PlanOrder:
     """Control steps of the last plan that will have run before the answer comes."""
     steering: Steering | None
 
+    def answer(self, planner: Planner) -> Plan:
+        """The plan that is asked for."""
+        return planner.plan(
+            self.history, step=self.step, time_s=self.time, committed=self.committed, steering=self.steering
+        )
+
 
 class PlanSource(Protocol):
     """One order at a time; the answer comes when it comes."""
@@ -71,13 +77,7 @@ class LockstepSource:
         self._pending, self.seconds = None, []
 
     def order(self, order: PlanOrder) -> None:
-        self._pending = self._planner.plan(
-            order.history,
-            step=order.step,
-            time_s=order.time,
-            committed=order.committed,
-            steering=order.steering,
-        )
+        self._pending = order.answer(self._planner)
         self.seconds.append(self._pending.seconds)
 
     def poll(self, step: int) -> Plan | None:
