@@ -24,7 +24,7 @@ from bm_core.rotations import quat_from_yaw, quat_multiply  # noqa: E402
 from bm_training.diffusion import batch_planner  # noqa: E402
 from bm_training.diffusion.batch_history import BatchHistory  # noqa: E402
 from bm_training.diffusion.batch_planner import BatchPlanner, BatchPlannerConfig  # noqa: E402
-from bm_training.diffusion.sampler import NumpyDenoiser, TorchDenoiser, as_tensors  # noqa: E402
+from bm_training.diffusion.sampler import NumpyDenoiser, TorchDenoiser  # noqa: E402
 from bm_training.diffusion.trial import Score, Trial, TrialConfig  # noqa: E402
 
 torch.set_num_threads(1)
