@@ -50,6 +50,8 @@ class ChainedReference:
 
     def __init__(self, first: Reference, second: Reference) -> None:
         self._first, self._second = first, second
+        self.motion = second
+        """What follows the blend."""
         self.lead = first.num_frames - 1
         """Frames before `second` begins."""
 

@@ -50,6 +50,13 @@ def load_any_clip(path: str | Path, *, start_s: float = 0.0, end_s: float | None
     return clip if start_s == 0.0 and end_s is None else clip.slice(start_s, end_s)
 
 
+def has_motion_inside(policy: str | Path) -> bool:
+    """Whether the policy brings a motion along. BundleError as Bundle.read."""
+    from bm_core.bundle import Bundle
+
+    return Bundle.read(policy).contract.reference == "embedded"
+
+
 def chosen_clips(motions: str | None, motion_set: str | None, motion_root: Path | None) -> list[ClipFile]:
     """`motions`: files and folders between commas; `motion_set`: a name or a YAML file; neither: the shipped clips.
 

@@ -15,7 +15,7 @@ from bm_core.bundle import Bundle
 from bm_core.errors import ConfigError
 from bm_core.g1 import CONTROL_DT
 from bm_core.motion import MotionClip
-from bm_sim2real.clip_files import ClipFile
+from bm_sim2real.clip_files import POLICY_KEY, ClipFile
 from bm_sim2real.evaluation import ClipResult, EvaluationConfig, evaluate_clip
 from bm_sim2real.policies.tracker import TrackerPolicy, base_state_needed
 from bm_sim2real.policy_pool import run_tasks
@@ -34,6 +34,8 @@ class Episode:
     seed: int
     first_frame: int
     last_frame: int
+    policy: str = ""
+    """Path of the bundle that the clip names; empty if it names none."""
 
 
 def plan_episodes(clips: Sequence[ClipFile], seeds: int, *, is_pushed: bool) -> list[Episode]:
@@ -47,12 +49,13 @@ def plan_episodes(clips: Sequence[ClipFile], seeds: int, *, is_pushed: bool) -> 
         raise ConfigError(f"seeds = {seeds} without pushes would repeat the same run; add --pushes")
     episodes = []
     for clip in clips:
-        last = clip.load().num_frames - 1
+        loaded = clip.load()
+        last, named = loaded.num_frames - 1, loaded.meta.get(POLICY_KEY, "")
         parts = math.ceil(last * CONTROL_DT / PUSH_EPISODE_S) if is_pushed else 1
         edges = [round(last * i / parts) for i in range(parts + 1)]
         spans = list(zip(edges[:-1], edges[1:], strict=True))
         episodes += [
-            Episode(clip=clip, seed=seed, first_frame=first, last_frame=end)
+            Episode(clip=clip, seed=seed, first_frame=first, last_frame=end, policy=named)
             for seed in range(seeds)
             for first, end in spans
         ]

@@ -22,6 +22,7 @@ from bm_core.errors import ConfigError
 from bm_core.g1 import G1
 from bm_core.state import LowCommand, RobotState
 from bm_sim2real.modes import Mode
+from bm_sim2real.policies.tracker import PolicyOutput
 from bm_sim2real.result_json import jsonable
 from bm_sim2real.state_machine import StateMachine
 
@@ -72,7 +73,7 @@ class Recorder:
             "pelvis_acc_b": state.pelvis_acc_b,
             "pelvis_pos_w": nan3 if state.pelvis_pos_w is None else state.pelvis_pos_w,
             "pelvis_lin_vel_b": nan3 if state.pelvis_lin_vel_b is None else state.pelvis_lin_vel_b,
-            "observation": self._nothing["observation"] if output is None else output.observation,
+            "observation": self._observation(output),
             "action": self._nothing["action"] if output is None else output.action,
             "target": self._nothing["target"] if output is None else output.q,
             "written_q": written.q,
@@ -80,6 +81,11 @@ class Recorder:
             "written_kd": written.kd,
         }
         self._queue.put(row)
+
+    def _observation(self, output: PolicyOutput | None) -> NDArray[np.float32]:
+        """NaN where there is none, or where an expert with other observations than the contract's has the robot."""
+        nothing = self._nothing["observation"]
+        return nothing if output is None or output.observation.shape != nothing.shape else output.observation
 
     def close(self, notes: Mapping[str, Any] | None = None) -> None:
         """Writes what is left, with `notes` (faults, counters) beside contract and names. Raises ConfigError."""

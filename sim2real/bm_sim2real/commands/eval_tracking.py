@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bm_sim2real.evaluation import ClipResult, EvaluationConfig
+    from bm_sim2real.expert_evaluation import Played
 
 _MUJOCO_ONLY = (
+    "experts",
     "pushes",
     "seeds",
     "start",
@@ -37,11 +39,14 @@ class EvalTracking:
     policy: Path | None = None
     """Policy bundle (.onnx); default: the shipped g1_tracker.onnx."""
     motions: str | None = None
-    """Motion files and folders between commas; default: the shipped clips."""
+    """Motion files, folders and policies with a motion inside, between commas; default: the policy's own motion if it
+    has one inside, else the shipped clips."""
     motion_set: str | None = None
     """Motion set instead: a shipped one's name or a .yaml file."""
     motion_root: Path | None = None
     """Folder that ${MOTIONS} stands for in a motion set; default: the variable BM_MOTIONS."""
+    experts: Literal["use", "compare", "ignore"] = "use"
+    """Motions that name a policy bundle: played by it, by it and by --policy side by side, or by --policy alone."""
     backend: Literal["mujoco", "isaaclab"] = "mujoco"
     """isaaclab: on the trainer's physics, many robots at once; its own options: bm eval isaaclab --help."""
     pushes: bool = False
@@ -73,28 +78,38 @@ class EvalTracking:
 
     def __call__(self) -> int:
         from bm_core.data import shipped
-        from bm_sim2real.clip_files import chosen_clips
+        from bm_sim2real.clip_files import chosen_clips, has_motion_inside
         from bm_sim2real.commands.progress import cores, tracked, wide_console
-        from bm_sim2real.evaluation_batch import plan_episodes, row, run_episodes, summarize, with_base_state
+        from bm_sim2real.evaluation_batch import plan_episodes, row, with_base_state
+        from bm_sim2real.expert_evaluation import Experts, assignments, run_with_experts
         from bm_sim2real.result_json import write_result
 
         policy = self.policy or shipped("policies", "g1_tracker.onnx")
         if self.backend == "isaaclab":
             return self._in_isaaclab(policy)
         config = with_base_state(self._config(), policy)
-        clips = chosen_clips(self.motions, self.motion_set, self.motion_root)
+        own = str(policy) if self.motion_set is None and has_motion_inside(policy) else None
+        clips = chosen_clips(self.motions or own, self.motion_set, self.motion_root)
         episodes = plan_episodes(clips, self.seeds, is_pushed=self.pushes)
-        with tracked("episodes", len(episodes)) as advance:
-            results = run_episodes(
-                policy, episodes, config, provider=self.provider, jobs=self.jobs or cores(), on_result=advance
+        experts = Experts(self.experts)
+        with tracked("episodes", sum(map(len, assignments(policy, episodes, experts)))) as advance:
+            played = run_with_experts(
+                policy,
+                episodes,
+                self._config(),
+                experts,
+                provider=self.provider,
+                jobs=self.jobs or cores(),
+                on_result=advance,
             )
-        summary = {**summarize(results), **self._conditions(config)}
+        summary = {**_summary(played, policy), **self._conditions(config)}
         passed = self._is_passed(summary)
         if self.json is not None:
-            rows = [row(result) for result in results]
+            rows = [{**row(one.result), "policy": Path(one.policy).name} for one in played]
             write_result(self.json, command="eval tracking", rows=rows, summary=summary, passed=passed)
         console = wide_console()
-        console.print(_table(results))
+        for name, table in _tables(played):
+            console.print(*([f"played by {name}"] if name else []), table, sep="\n")
         console.print(_verdict(summary, passed))
         return 0 if passed else 1
 
@@ -142,6 +157,25 @@ class EvalTracking:
             summary["completion_rate"] >= self.require_completion
             and summary["body_error_m"] <= 1e-3 * self.require_body_error_mm
         )
+
+
+def _summary(played: Sequence[Played], policy: Path) -> dict[str, Any]:
+    """Each motion by whom its set names; beside it, every policy by itself and who is better where both played."""
+    from bm_sim2real.evaluation_batch import summarize
+    from bm_sim2real.expert_evaluation import by_policy, duel
+
+    rivals = duel(played, policy)
+    chosen = [one.result for one in played if not (one.policy == str(policy) and one.result.clip in rivals)]
+    policies = {Path(path).name: summary for path, summary in by_policy(played).items()}
+    extra = {"policies": policies, "duel": rivals} if len(policies) > 1 else {}
+    return {**summarize(chosen), **extra}
+
+
+def _tables(played: Sequence[Played]) -> list[tuple[str, Table]]:
+    """One table a policy, with its name if there are several."""
+    paths = list(dict.fromkeys(one.policy for one in played))
+    tables = [_table([one.result for one in played if one.policy == path]) for path in paths]
+    return [(Path(path).name if len(paths) > 1 else "", table) for path, table in zip(paths, tables, strict=True)]
 
 
 def _table(results: Sequence[ClipResult]) -> Table:

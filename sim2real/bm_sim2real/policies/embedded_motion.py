@@ -81,8 +81,8 @@ def embedded_motion_of(bundle: Bundle) -> EmbeddedMotion:
         if apart.max() > _SAME_JOINT:
             joint = G1.joint_names[int(apart.argmax())]
             raise BundleError(
-                f"{bundle.path}: golden trace, tick {tick}: {joint} of the embedded motion is {apart.max():.2g} rad off "
-                f"the recorded one at time_step {step}; export the bundle again"
+                f"{bundle.path}: golden trace, tick {tick}: {joint} of the embedded motion is {apart.max():.2g} rad "
+                f"off the recorded one at time_step {step}; export the bundle again"
             )
     return motion
 

@@ -128,10 +128,14 @@ class TrackerPolicy:
     def take_over(self, reference: Reference, frame: int, q: Array) -> None:
         """Follow from another policy on, whose last set-points were `q` (29,) rad in the robot's order."""
         self._builder.reset()
+        self.note_applied(q)
+        self.follow(reference, frame)
+
+    def note_applied(self, q: Array) -> None:
+        """The robot was given the set-points `q` (29,) rad, robot's order: they count as the last action."""
         action = np.zeros(len(self._to_robot), dtype=np.float32)
         action[self._to_robot] = (q - self._default) / self._scale
         self._last_action = action
-        self.follow(reference, frame)
 
     def step(self, state: RobotState) -> PolicyOutput:
         """The targets for the next 20 ms. RobotError if the state lacks what the robot promised."""
