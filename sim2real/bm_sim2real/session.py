@@ -39,13 +39,13 @@ class Session:
         self._steps = 0
         self._mode: Mode | None = None
 
-    def run(self, clip: MotionClip | None) -> None:
-        """The whole sequence; damps at the end, also after an exception. RobotError if the clip cannot be entered."""
+    def run(self, *clips: MotionClip) -> None:
+        """The whole sequence; damps at the end, also after an exception. RobotError if a clip cannot be entered."""
         try:
             self._up()
-            if clip is None:
+            if not clips:
                 self._wait(self._config.stand_s)
-            else:
+            for clip in clips:
                 self._play(clip)
         finally:
             if self._loop.fault is not None:
@@ -66,14 +66,24 @@ class Session:
         self._while(lambda: not machine.is_hang_done)
         if self._loop.fault is not None:
             return
+        if machine.needs_base:  # which is estimated from feet on the floor
+            self._lower()
+            self._while(lambda: robot.read().pelvis_pos_w is None)
+            if self._loop.fault is not None:
+                return
         machine.stand(robot.read())
-        steps = round(config.lower_s / CONTROL_DT)
-        for _ in range(steps):
-            robot.lower((config.clearance + 0.01) / steps)
-            self._step()
+        if not machine.needs_base:
+            self._lower()
         robot.release()
         self._report(self.time, "gantry released")
         self._wait(config.settle_s)
+
+    def _lower(self) -> None:
+        """Until the feet stand, a little more than the clearance."""
+        steps = round(self._config.lower_s / CONTROL_DT)
+        for _ in range(steps):
+            self._robot.lower((self._config.clearance + 0.01) / steps)
+            self._step()
 
     def _play(self, clip: MotionClip) -> None:
         if self._loop.fault is not None:

@@ -25,7 +25,7 @@ from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.holds import Hold, SourceWatch, hold_names
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
-from bm_sim2real.policies.tracker import PolicyOutput, TrackerPolicy
+from bm_sim2real.policies.tracker import PolicyOutput, TrackerPolicy, base_state_needed
 from bm_sim2real.robots.protocol import BaseState, RobotFeatures
 from bm_sim2real.stop_plans import PlannedStop, plan_with
 from bm_sim2real.task_guard import TaskGuard
@@ -114,6 +114,11 @@ class StateMachine:
         else:
             low = self._low(state, q=_ZERO, kp=_ZERO, kd=_ZERO)
         return PolicyCommand(low=low, mode=self.mode)
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether the policy cannot work without an estimate of the base."""
+        return base_state_needed(self.policy.contract) is not BaseState.NONE
 
     @property
     def clip_frame(self) -> int:

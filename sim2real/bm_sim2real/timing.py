@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,6 +16,26 @@ def percentiles(values: Sequence[float], scale: float = 1.0) -> dict[str, float]
         return {}
     p50, p99 = np.percentile(values, [50, 99])
     return {"p50": float(p50) * scale, "p99": float(p99) * scale, "max": float(np.max(values)) * scale}
+
+
+LATE_MS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+"""Upper ends of the histogram's classes, ms; the last class is open."""
+
+
+class LateHistogram:
+    """How late ticks were, counted by class, for runs of any length."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(LATE_MS) + 1)
+
+    def add(self, late_s: float) -> None:
+        """One tick."""
+        self.counts[bisect_left(LATE_MS, 1e3 * late_s)] += 1
+
+    @staticmethod
+    def later_than(counts: Sequence[int], ms: float) -> int:
+        """Ticks later than `ms`, one of LATE_MS."""
+        return sum(counts[LATE_MS.index(ms) + 1 :])
 
 
 class Clock(Protocol):

@@ -26,7 +26,7 @@ from bm_sim2real.holds import hold_names
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
 from bm_sim2real.robots.unitree.robot import UnitreeRobot
-from bm_sim2real.timing import percentiles
+from bm_sim2real.timing import LateHistogram, percentiles
 
 _STATUS_EVERY = 25
 """Ticks between two publications of the status (50 ms)."""
@@ -58,9 +58,12 @@ class BridgeCore:
         self._arm_answer = ""
         self._logged_fault = self._logged_mode = None
         self._command_at = self._ticked_at = time.perf_counter()
+        self.late = LateHistogram()
+        """Of the writer's ticks."""
         self._periods: list[float] = []
         self._ages: list[float] = []
         memory.words[Word.MODE_MACHINE] = robot.low_state.mode_machine + 1
+        self._warm_up()
 
     def tick(self, overrun_s: float = 0.0) -> LowCommand:
         """The command that went out."""
@@ -85,7 +88,15 @@ class BridgeCore:
         if changed or self.tick_count % _STATUS_EVERY == 0:
             self.publish_status()
         self._time(age)
+        self.late.add(overrun_s)
         return written
+
+    def _warm_up(self) -> None:
+        """Whatever is slow the first time. The guardian watches from the first tick on."""
+        self.robot.publishers()
+        self.publish_status()
+        if self.estimate is not None:
+            self.estimate.warm_up(self.robot.read())
 
     def _publish_state(self, state: RobotState) -> None:
         """After the command is out, as nothing but the policy waits for the estimate; then the tick counts as done."""

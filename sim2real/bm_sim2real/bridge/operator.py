@@ -1,10 +1,20 @@
-"""The person beside the robot: asked before each step that only they can judge."""
+"""The person beside the robot: asked before each step that only they can judge, and known to be there all the time."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import Protocol
+
+from bm_sim2real.bridge.client import BridgeClient
+from bm_sim2real.joystick import Joystick
+from bm_sim2real.terminal_keys import TerminalKeys
+
+_POLL_S = 0.05
+_CONFIRM, _ESTOP = "\n", " "
+PAD_ESTOP, PAD_DEADMAN = 1, 4
+"""Button numbers of a gamepad under Linux: B (red), LB."""
 
 
 class Operator(Protocol):
@@ -19,36 +29,65 @@ class Operator(Protocol):
         ...
 
 
-class TerminalOperator:
-    """Confirms with Enter. Without a terminal (end of input) nothing is ever confirmed."""
+class OperatorConsole:
+    """A terminal and, if there is one, a gamepad, looked at on a thread of its own.
 
-    def __init__(self) -> None:
-        self._answered = threading.Event()
+    Enter confirms; space or the pad's red button (B) is the emergency stop. Heartbeat: with a gamepad as long as its
+    LB is held, else as long as the terminal is there: it proves a connection, not a hand.
+    """
+
+    def __init__(self, client: BridgeClient, keys: TerminalKeys, pad: Joystick | None = None) -> None:
+        """`keys` is open; it is closed by whoever opened it."""
+        self._client, self._keys, self._pad = client, keys, pad
+        self._answered, self._ended = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
+        self._thread.start()
 
     def ask(self, text: str) -> None:
-        """Waits for the Enter key on a thread of its own."""
-        self._answered = answered = threading.Event()
-
-        def wait() -> None:
-            try:
-                input(f"{text} [Enter] ")
-            except EOFError:
-                return
-            answered.set()
-
-        threading.Thread(target=wait, name="operator", daemon=True).start()
+        """Without a terminal nothing is ever confirmed."""
+        sys.stdout.write(f"{text} [Enter; space = EMERGENCY STOP]\n")
+        sys.stdout.flush()
+        self._answered.clear()
 
     def has_answered(self) -> bool:
         """Whether Enter was pressed since the last question."""
         return self._answered.is_set()
 
+    def close(self) -> None:
+        """No more heartbeats."""
+        self._ended.set()
+        self._thread.join()
+
+    def poll(self) -> None:
+        """One look at keys and pad."""
+        pressed = self._keys.take()
+        is_there = self._keys.is_open
+        if self._pad is not None:
+            self._pad.poll()
+            is_there = PAD_DEADMAN in self._pad.buttons
+            if PAD_ESTOP in self._pad.buttons:
+                pressed += _ESTOP
+        if _ESTOP in pressed:
+            self._client.estop()
+        if _CONFIRM in pressed:
+            self._answered.set()
+        if is_there:
+            self._client.heartbeat()
+
+    def _run(self) -> None:
+        while not self._ended.wait(_POLL_S):
+            self.poll()
+
 
 class PatientOperator:
-    """For the simulated robot: confirms everything after some seconds, as long as its gantry needs."""
+    """For the simulated robot: confirms everything after some seconds, as long as its gantry needs; always there."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, client: BridgeClient, seconds: float) -> None:
+        self._client, self._seconds = client, seconds
         self._due = 0.0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
+        self._thread.start()
 
     def ask(self, text: str) -> None:
         """Needs no text."""
@@ -57,3 +96,12 @@ class PatientOperator:
     def has_answered(self) -> bool:
         """Whether the seconds are over."""
         return time.monotonic() >= self._due
+
+    def close(self) -> None:
+        """No more heartbeats."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(_POLL_S):
+            self._client.heartbeat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,16 @@ class PublishedEstimate:
     """Begins at the first reading, standing at x = y = 0, and again at every reset."""
 
     def __init__(self, tick_dt: float) -> None:
-        self._estimator = BaseEstimator(dt=tick_dt)
+        self._estimator, self._tick_dt = BaseEstimator(dt=tick_dt), tick_dt
         self._seq = -1
         self._resets = -1
         self._state: RobotState | None = None
+
+    def warm_up(self, state: RobotState) -> None:
+        """What the first update takes longer, it takes now: a writer that hangs in its first ticks is taken over."""
+        self._estimator.reset(state)
+        for k in range(1, 6):
+            self._estimator.update(dataclasses.replace(state, time=state.time + k * self._tick_dt))
 
     def of(self, state: RobotState, words: NDArray[np.uint64]) -> tuple[RobotState, NDArray[np.float64]]:
         """The reading with its estimate, and the covariance (6, 6) of position and velocity, world frame."""

@@ -11,6 +11,9 @@ from bm_sim2real.bridge.operator import Operator
 from bm_sim2real.modes import Mode
 from bm_sim2real.session import Report, SessionConfig
 
+ESTIMATE_S = 0.2
+"""s after a reset in which the estimate settles."""
+
 
 class BridgedSession:
     """As Session, but the gantry is in somebody's hands. Ends early, damping, when a fault latches."""
@@ -64,6 +67,14 @@ class BridgedSession:
         machine, client = self._loop.machine, self._loop.client
         machine.hang(client.read())
         self._while(lambda: not machine.is_hang_done)
+        if self._is_over:
+            return
+        if machine.needs_base:
+            # In the air there is nothing to estimate from; the rope still holds what the legs do not.
+            self._confirm("Let it down until its feet stand on the floor, the rope still taut.")
+            client.reset_estimate()
+            self._wait(ESTIMATE_S)
+        self._while(lambda: machine.needs_base and client.read().pelvis_pos_w is None)
         if self._is_over:
             return
         machine.stand(client.read())

@@ -24,6 +24,12 @@ class Bridge:
     """Do not make the vendor's controller let go (then arming will be refused if it publishes)."""
     wait: float = 10.0
     """s to wait for the robot."""
+    user_control: bool = False
+    """Command through rt/user_lowcmd and give the robot back to the vendor's controller at the end."""
+    no_estimator: bool = False
+    """Publish no estimate of the pelvis's position and velocity."""
+    ignore_battery: bool = False
+    """Arm even if the battery's charge is unknown."""
 
     def __call__(self) -> int:
         from bm_sim2real.bridge.config import BridgeConfig
@@ -38,6 +44,9 @@ class Bridge:
             log=self.log,
             releases_motion_service=not self.keep_motion_service,
             first_state_s=self.wait,
+            user_control=self.user_control,
+            estimates_base=not self.no_estimator,
+            needs_battery=not self.ignore_battery,
         )
         kind = "HARDWARE" if config.is_hardware else "SIMULATED"
         quiet = ", DRY RUN: nothing is sent" if self.dry_run else ""

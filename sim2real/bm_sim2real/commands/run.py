@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
 
@@ -29,15 +29,31 @@ class Run:
     policy: Path | None = None
     """Policy bundle (.onnx); default: the shipped g1_tracker.onnx."""
     motion: Path | None = None
-    """Motion file to play; without one the robot only stands."""
+    """Motion file to play, or a policy with a motion inside, which then plays it; default: the motion inside --policy.
+    Without any the robot only stands."""
+    motion_set: str | None = None
+    """Simulation: a shipped set's name or a .yaml file; its motions one after the other, standing in between."""
+    motion_root: Path | None = None
+    """Folder that ${MOTIONS} stands for in a motion set; default: the variable BM_MOTIONS."""
     robot: Literal["mujoco", "hardware"] = "mujoco"
     """Which robot."""
     network_interface: str | None = None
     """Hardware: interface to the robot, such as eth0; lo is the simulated one."""
     dry_run: bool = False
     """Hardware: compute everything, send nothing."""
+    mirror: bool = False
+    """Hardware: only show the robot in a browser; nothing is sent, no policy is loaded."""
     yes: bool = False
     """Hardware on lo: ask nobody, go on after some seconds."""
+    joystick: Path | None = None
+    """Hardware: the operator's gamepad (/dev/input/js0): LB is the deadman, B the emergency stop. Without one the
+    terminal is the heartbeat and space the emergency stop."""
+    user_control: bool = False
+    """Hardware: command through rt/user_lowcmd and give the robot back to the vendor's controller at the end."""
+    no_estimator: bool = False
+    """Hardware: no state estimation in the bridge."""
+    ignore_battery: bool = False
+    """Hardware: arm even if the battery's charge is unknown."""
     log: Path | None = None
     """Hardware: append the bridge's events with their writer ticks to this file (JSON lines)."""
     realtime: bool = False
@@ -56,21 +72,23 @@ class Run:
     """Also write timing, faults and counters as one JSON document."""
 
     def __call__(self) -> int:
-        from bm_core.motion import load_clip
+        from bm_core.errors import ConfigError
         from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.session import Session, SessionConfig
 
         console = wide_console()
-        clip = None if self.motion is None else load_clip(self.motion)
+        clips = self._clips()
 
         def report(time: float, text: str) -> None:
             console.print(f"{time:7.2f} s  {text}")
 
         if self.robot == "hardware":
-            return self._run_hardware(console, clip, report)
-        robot, loop, recorder = self._build()
+            if len(clips) > 1:
+                raise ConfigError("--motion-set: one motion a run on hardware; give --motion")
+            return self._run_hardware(console, clips[0] if clips else None, report)
+        robot, loop, recorder = self._build(clips)
         try:
-            Session(robot, loop, SessionConfig(stand_s=self.seconds), report).run(clip)
+            Session(robot, loop, SessionConfig(stand_s=self.seconds), report).run(*clips)
         finally:
             if recorder is not None:
                 recorder.close(loop.notes())
@@ -80,19 +98,32 @@ class Run:
     def _run_hardware(self, console: Console, clip: MotionClip | None, report: Callable[[float, str], None]) -> int:
         from bm_core.data import shipped
         from bm_core.errors import ConfigError
+        from bm_sim2real.bridge.config import BridgeConfig
         from bm_sim2real.commands.run_hardware import HardwareRun
 
         if self.network_interface is None:
             raise ConfigError("--robot hardware needs --network-interface, such as eth0; lo is the simulated robot")
-        run = HardwareRun(
-            policy=self.policy or shipped("policies", "g1_tracker.onnx"),
+        bridge = BridgeConfig(
             interface=self.network_interface,
             is_dry_run=self.dry_run,
+            log=self.log,
+            estimates_base=not self.no_estimator,
+            needs_battery=not self.ignore_battery,
+            user_control=self.user_control,
+        )
+        if self.mirror:
+            from bm_sim2real.mirror import show_mirror
+
+            show_mirror(bridge, lambda text: console.print(text, markup=False, soft_wrap=True))
+            return 0
+        run = HardwareRun(
+            policy=self.policy or shipped("policies", "g1_tracker.onnx"),
+            bridge=bridge,
             assumes_yes=self.yes,
+            joystick=self.joystick,
             seconds=self.seconds,
             record=self.record,
             provider=self.provider,
-            log=self.log,
         )
         return self._finish(console, run(clip, report))
 
@@ -105,13 +136,24 @@ class Run:
             write_result(self.json, command="run", rows=[], summary=notes, passed=passed)
         return 0 if passed else 1
 
-    def _build(self) -> tuple[MujocoRobot, ControlLoop, Recorder | None]:
+    def _clips(self) -> list[MotionClip]:
+        from bm_core.errors import ConfigError
+        from bm_sim2real.clip_files import chosen_clips, has_motion_inside, load_any_clip
+
+        if self.motion_set is not None:
+            if self.motion is not None:
+                raise ConfigError("give --motion or --motion-set, not both")
+            return [file.load() for file in chosen_clips(None, self.motion_set, self.motion_root)]
+        if self.motion is not None:
+            return [load_any_clip(self.motion)]
+        return [load_any_clip(self.policy)] if self.policy is not None and has_motion_inside(self.policy) else []
+
+    def _build(self, clips: Sequence[MotionClip]) -> tuple[MujocoRobot, ControlLoop, Recorder | None]:
         """Everything that can refuse does so here, before the robot moves."""
-        from bm_core.bundle import Bundle
         from bm_core.data import shipped
         from bm_sim2real.guard import CommandGuard
         from bm_sim2real.loop import ControlLoop
-        from bm_sim2real.policies.tracker import TrackerPolicy, base_state_needed
+        from bm_sim2real.policies.experts import base_state_for, load_policies
         from bm_sim2real.recorder import Recorder
         from bm_sim2real.robots.mujoco import MujocoRobot
         from bm_sim2real.robots.simulation_config import SimulationConfig
@@ -120,10 +162,10 @@ class Run:
         from bm_sim2real.timing import WallClock
 
         path = self.policy or shipped("policies", "g1_tracker.onnx")
-        base_state = base_state_needed(Bundle.read(path).contract)
+        base_state = base_state_for(path, clips)
         simulation = SimulationConfig(delay_ms=self.delay_ms, friction=self.friction, base_state=base_state)
         robot = MujocoRobot(simulation)
-        policy = TrackerPolicy.load(path, self.provider, robot.features)
+        policy = load_policies(path, clips, self.provider, robot.features)
         recorder = Recorder(self.record, policy.contract) if self.record else None
         machine = StateMachine(
             policy,

@@ -10,8 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bm_core.motion import MotionClip
+    from bm_sim2real.bridge.client import BridgeClient
+    from bm_sim2real.bridge.config import BridgeConfig
+    from bm_sim2real.bridge.operator import OperatorConsole, PatientOperator
+    from bm_sim2real.joystick import Joystick
+    from bm_sim2real.process_signals import Stop
+    from bm_sim2real.recorder import Recorder
+    from bm_sim2real.state_machine import StateMachine
+    from bm_sim2real.terminal_keys import TerminalKeys
 
-_GANTRY_S = 3.0
+_GANTRY_S = 4.0
 """s in which the simulated gantry (`bm sim-robot`) lets the robot down."""
 
 
@@ -20,53 +28,85 @@ class HardwareRun:
     """A run on a Unitree G1, real or simulated behind its own topics."""
 
     policy: Path
-    interface: str
-    is_dry_run: bool
+    bridge: BridgeConfig
     assumes_yes: bool
     """Nobody is asked; only for the simulated robot."""
+    joystick: Path | None
+    """Gamepad of the operator: LB is the deadman, B the emergency stop."""
     seconds: float
     record: Path | None
     provider: str
-    log: Path | None
 
     def __call__(self, clip: MotionClip | None, report: Callable[[float, str], None]) -> dict[str, Any]:
         """Notes of the run, as ControlLoop.notes(). Everything that can refuse does so before the robot is armed."""
+        import signal
+
         from bm_core.errors import ConfigError
-        from bm_sim2real.bridge.config import BridgeConfig
         from bm_sim2real.bridge.launch import bridge_client
-        from bm_sim2real.bridge.loop import BridgedLoop
-        from bm_sim2real.bridge.operator import PatientOperator, TerminalOperator
         from bm_sim2real.bridge.realtime import make_realtime
-        from bm_sim2real.bridge.session import BridgedSession
-        from bm_sim2real.policies.tracker import TrackerPolicy
+        from bm_sim2real.joystick import Joystick
         from bm_sim2real.process_signals import Stop
         from bm_sim2real.recorder import Recorder
-        from bm_sim2real.robots.unitree.robot import UnitreeConfig, UnitreeRobot
-        from bm_sim2real.session import SessionConfig
+        from bm_sim2real.terminal_keys import TerminalKeys
+
+        config = self.bridge
+        if self.assumes_yes and config.is_hardware:
+            raise ConfigError(
+                f"--yes on {config.interface}: only for the simulated robot on lo; a real one is confirmed"
+            )
+        machine = self._machine()
+        pad = None if self.joystick is None else Joystick(self.joystick)
+        recorder = Recorder(self.record, machine.policy.contract) if self.record else None
+        # A terminal that hangs up is an operator who is gone: heartbeats end, and the robot is braked, not dropped.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with bridge_client(config) as client, TerminalKeys() as keys:
+            report(0.0, f"bridge: processes {client.pids[0]} and {client.pids[1]}" + ", DRY RUN" * config.is_dry_run)
+            stop = Stop()
+            report(0.0, f"policy: {make_realtime(priority=50)}")
+            operator = self._operator(client, keys, pad)
+            try:
+                return self._drive(client, machine, operator, recorder, stop, clip, report)
+            finally:
+                operator.close()
+
+    def _machine(self) -> StateMachine:
+        from bm_sim2real.bridge.features import bridged_features
+        from bm_sim2real.policies.tracker import TrackerPolicy
         from bm_sim2real.standing import plan_stop, standing_frame
         from bm_sim2real.state_machine import MachineConfig, StateMachine
 
-        config = BridgeConfig(interface=self.interface, is_dry_run=self.is_dry_run, log=self.log)
-        if self.assumes_yes and config.is_hardware:
-            raise ConfigError(f"--yes on {self.interface}: only for the simulated robot on lo; a real one is confirmed")
-        features = UnitreeRobot(UnitreeConfig(interface=self.interface)).features
+        features = bridged_features(self.bridge)
         policy = TrackerPolicy.load(self.policy, self.provider, features)
-        machine = StateMachine(
-            policy, standing_frame(), features, plan_stop=plan_stop, config=MachineConfig(plans_in_background=True)
-        )
-        operator = PatientOperator(_GANTRY_S) if self.assumes_yes else TerminalOperator()
-        recorder = Recorder(self.record, policy.contract) if self.record else None
-        with bridge_client(config) as client:
-            report(0.0, f"bridge: processes {client.pids[0]} and {client.pids[1]}" + (", DRY RUN" * self.is_dry_run))
-            loop, stop = BridgedLoop(client, machine, recorder), Stop()
-            session = BridgedSession(
-                loop, operator, SessionConfig(stand_s=self.seconds), report, lambda: stop.requested
-            )
-            report(0.0, f"policy: {make_realtime(priority=50)}")
-            try:
-                session.run(clip)
-            finally:
-                notes = loop.notes()
-                if recorder is not None:
-                    recorder.close(notes)
+        config = MachineConfig(plans_in_background=True)
+        return StateMachine(policy, standing_frame(), features, plan_stop=plan_stop, config=config)
+
+    def _operator(
+        self, client: BridgeClient, keys: TerminalKeys, pad: Joystick | None
+    ) -> OperatorConsole | PatientOperator:
+        from bm_sim2real.bridge.operator import OperatorConsole, PatientOperator
+
+        return PatientOperator(client, _GANTRY_S) if self.assumes_yes else OperatorConsole(client, keys, pad)
+
+    def _drive(
+        self,
+        client: BridgeClient,
+        machine: StateMachine,
+        operator: OperatorConsole | PatientOperator,
+        recorder: Recorder | None,
+        stop: Stop,
+        clip: MotionClip | None,
+        report: Callable[[float, str], None],
+    ) -> dict[str, Any]:
+        from bm_sim2real.bridge.loop import BridgedLoop
+        from bm_sim2real.bridge.session import BridgedSession
+        from bm_sim2real.session import SessionConfig
+
+        loop = BridgedLoop(client, machine, recorder)
+        config = SessionConfig(stand_s=self.seconds)
+        try:
+            BridgedSession(loop, operator, config, report, lambda: stop.requested).run(clip)
+        finally:
+            notes = loop.notes()
+            if recorder is not None:
+                recorder.close(notes)
         return notes

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _REMOTE_EVERY = 10
 """Ticks between two looks at the remote."""
 _PERIODS_KEPT = 250_000
+_ROPE_S = 2.0
+"""s for which the lowered robot still hangs in a rope that is just taut."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,7 @@ class SimRobot:
     """A simulated G1 behind Unitree's DDS topics, on loopback (domain 1), at 500 Hz in real time, until Ctrl-C.
 
     Any program that speaks to a G1 can speak to it: `bm run --robot hardware --network-interface lo` or Unitree's own.
+    SIGUSR1 puts it back onto the gantry.
     """
 
     start: Literal["hang", "stand"] = "hang"
@@ -156,6 +159,7 @@ class SimRobot:
         self, robot: MujocoRobot, wire: SimulatedG1, stop: Stop, remote: KeyboardRemote | GamepadRemote | None
     ) -> str:
         """Ticks in real time until told to stop; the period as text."""
+        import signal
         import time
 
         from bm_sim2real.robots.gantry import Gantry
@@ -163,11 +167,17 @@ class SimRobot:
         from bm_sim2real.timing import WallClock, percentiles
 
         clock = WallClock(TICK_DT)
-        gantry = Gantry(robot, self.lower_after)
+        gantry = Gantry(robot, self.lower_after, _ROPE_S)
+        picked_up: list[int] = []
+        signal.signal(signal.SIGUSR1, lambda number, _: picked_up.append(number))
         periods: list[float] = []
         begin = before = time.perf_counter()
         while not stop.requested and (self.seconds is None or before - begin < self.seconds):
             clock.wait()
+            if picked_up:
+                picked_up.clear()
+                robot.pick_up()
+                gantry = Gantry(robot, self.lower_after, _ROPE_S)
             if remote is not None and len(periods) % _REMOTE_EVERY == 0:
                 wire.remote = remote.read()
             wire.tick()

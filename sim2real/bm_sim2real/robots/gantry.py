@@ -20,11 +20,12 @@ _LEGS = slice(0, 12)
 class Gantry:
     """Watches the commands in place of the person at the hoist."""
 
-    def __init__(self, robot: MujocoRobot, lower_after: float) -> None:
-        """`lower_after` in s of stiff motors; 0 = never."""
+    def __init__(self, robot: MujocoRobot, lower_after: float, hold: float = 0.0) -> None:
+        """`lower_after` in s of stiff motors, 0 = never; `hold` in s for which it still holds the lowered robot."""
         self._robot = robot
         self._hold_ticks = round(lower_after / TICK_DT)
         self._lower_ticks = round(_LOWER_S / TICK_DT)
+        self._release_ticks = self._hold_ticks + self._lower_ticks + round(hold / TICK_DT)
         self._stiff = 0
 
     def tick(self, command: LowCommand | None) -> None:
@@ -33,8 +34,7 @@ class Gantry:
             return
         is_stiff = command is not None and bool(np.all(command.kp[_LEGS] > _STIFF * G1.kp[_LEGS]))
         self._stiff = self._stiff + 1 if is_stiff else 0
-        if self._stiff <= self._hold_ticks:
-            return
-        self._robot.lower(_LOWER_M / self._lower_ticks)
-        if self._stiff >= self._hold_ticks + self._lower_ticks:
+        if self._hold_ticks < self._stiff <= self._hold_ticks + self._lower_ticks:
+            self._robot.lower(_LOWER_M / self._lower_ticks)
+        if self._stiff >= self._release_ticks:
             self._robot.release()

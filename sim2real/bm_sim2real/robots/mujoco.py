@@ -162,6 +162,17 @@ class MujocoRobot:
         mujoco.mj_forward(self.model, data)
         self._state = None
 
+    def pick_up(self, clearance: float = 0.05) -> None:
+        """Back onto the gantry, upright and at rest, from wherever it lies; its clock goes on."""
+        data = self._connected()
+        mujoco.mj_resetData(self.model, data)
+        self._qpos[:3], self._qpos[3:7], self._qpos[7:] = (
+            (0.0, 0.0, DEFAULT_ROOT_HEIGHT),
+            _UPRIGHT,
+            G1.default_joint_pos,
+        )
+        self.hang(clearance)
+
     def lower(self, distance: float) -> None:
         """Moves the gantry's hook down by `distance` m (up if negative)."""
         self._connected().mocap_pos[self._gantry, 2] -= distance

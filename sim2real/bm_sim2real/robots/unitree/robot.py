@@ -20,7 +20,7 @@ from bm_sim2real.robots.unitree.dds import (
     USER_COMMAND_TOPIC,
     DdsLink,
 )
-from bm_sim2real.robots.unitree.link import Link
+from bm_sim2real.robots.unitree.link import Link, Writer
 from bm_sim2real.robots.unitree.low_command import MODE_PR, NUM_JOINTS, LowCommandPacker
 from bm_sim2real.robots.unitree.low_state import LowState, is_intact, read_low_state
 from bm_sim2real.robots.unitree.motion_switcher import SERVICE, release_motion_service
@@ -92,8 +92,11 @@ class UnitreeRobot:
         """% as the battery said last; None if it never did."""
         self._link: Link | None = None
 
-    def connect(self) -> None:
-        """Waits for the first reading and takes mode_machine over. RobotError without one, or for another robot."""
+    def connect(self, *, listens_only: bool = False) -> None:
+        """Waits for the first reading and takes mode_machine over. RobotError without one, or for another robot.
+
+        `listens_only`: for looking; the vendor's controller keeps the robot, and `write` is refused.
+        """
         sdk = load_sdk()
         self._link = link = self._open_link()
         try:
@@ -102,8 +105,11 @@ class UnitreeRobot:
             self._bms_reader = link.reader(BMS_TOPIC, sdk.BmsState)
             self._seq, self._torso_age, self._reads = -1, 0, 0
             self._newest: LowState | None = None
+            self._writer: Writer | None = None
             self._wait_for_state()
             self._packer = LowCommandPacker(self.low_state.mode_machine)
+            if listens_only:
+                return
             if self.config.releases_motion_service and not self.config.user_control:
                 self.released = release_motion_service(RpcClient(link, SERVICE).call)
             self._writer = link.writer(self.config.command_topic, sdk.LowCmd)
@@ -126,6 +132,8 @@ class UnitreeRobot:
         self._require_link()
         if any(len(a) != NUM_JOINTS for a in (command.q, command.dq, command.tau, command.kp, command.kd)):
             raise RobotError(f"command {command.seq}: not {NUM_JOINTS} joints; check the mapping by name")
+        if self._writer is None:
+            raise RobotError("UnitreeRobot: connected for listening only")
         if not self._writer.write(self._packer.pack(command)):
             self.counters.unsent += 1
 
@@ -154,7 +162,7 @@ class UnitreeRobot:
     def guid(self) -> str:
         """Of our own writer."""
         self._require_link()
-        return self._writer.guid
+        return "" if self._writer is None else self._writer.guid
 
     def publishers(self) -> frozenset[str]:
         """GUIDs of every writer on the command topic."""
