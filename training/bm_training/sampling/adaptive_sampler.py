@@ -144,9 +144,8 @@ class AdaptiveSampler:
 
     def _refresh(self) -> None:
         self._base = self._formula.base(self.motion_weight)
-        self._probabilities = self._override
-        if self._probabilities is None:
-            self._probabilities = self._formula.target(self.motion_weight, self.failure_rate, self.iteration)
+        target = self._formula.target(self.motion_weight, self.failure_rate, self.iteration)
+        self._probabilities = target if self._override is None else self._override
         self._table = AliasTable(self._probabilities)
 
     # -- reports

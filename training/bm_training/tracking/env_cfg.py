@@ -78,6 +78,10 @@ class TaskConfig:
     """Command delay, 0..n physics steps of 5 ms, drawn per episode."""
     solver_owns_loop: bool = False
     """Newton: one CUDA graph a control step. False: Isaac Lab's loop, four graphs, same results."""
+    njmax: int = 150
+    """Newton: constraint rows of a world; 86 were needed under violent random actions [measured]."""
+    nconmax: int = 50
+    """Newton: contacts of a world; 24 were needed [measured]."""
     sampler: AdaptiveSamplerConfig = AdaptiveSamplerConfig()
     start_state: StartStateConfig = StartStateConfig()
 
@@ -135,7 +139,7 @@ def tracking_env_cfg(task: TaskConfig) -> TrackingEnvCfg:
             dt=PHYSICS_DT,
             device=task.device,
             render_interval=DECIMATION,
-            physics=_physics(task.backend),
+            physics=_physics(task),
             # The solver then runs all physics steps of a control step at once; newton_delay.py reaches into that loop.
             use_newton_actuators=task.solver_owns_loop,
             save_logs_to_file=False,
@@ -151,8 +155,8 @@ def tracking_env_cfg(task: TaskConfig) -> TrackingEnvCfg:
     )
 
 
-def _physics(backend: Backend) -> Any:
-    if backend is Backend.NEWTON:
+def _physics(task: TaskConfig) -> Any:
+    if task.backend is Backend.NEWTON:
         from isaaclab_newton.physics import MJWarpSolverCfg, NewtonCfg
 
         return NewtonCfg(
@@ -160,13 +164,13 @@ def _physics(backend: Backend) -> Any:
                 integrator="implicitfast",
                 iterations=10,
                 ls_iterations=20,
-                njmax=150,
-                nconmax=50,
+                njmax=task.njmax,
+                nconmax=task.nconmax,
                 cone="pyramidal",
                 disable_sensors=True,
             )
         )
-    if backend is Backend.OVPHYSX:
+    if task.backend is Backend.OVPHYSX:
         from isaaclab_ov.physics import OvPhysxCfg
 
         from bm_training.tracking.cpu_memory import drop_pinned_memory_without_cuda

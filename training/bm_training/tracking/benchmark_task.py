@@ -1,0 +1,148 @@
+"""Measures our task in a process of its own; started by benchmark.py with its options as one JSON argument."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from bm_training.run_control import report
+from bm_training.tracking.benchmark import RESULT
+
+if TYPE_CHECKING:
+    from isaaclab.envs import ManagerBasedRLEnv
+
+    from bm_training.tracking.env_cfg import TaskConfig
+
+ACTION_STD = 0.4
+"""Of the random actions of the rates without learning: what training begins with."""
+_EPISODE = 24
+"""Control steps after which the empty MDP starts anew, so that its robots do not lie about for good."""
+
+
+def measure(options: dict[str, Any]) -> dict[str, Any]:
+    """Training, then the environment alone, then physics alone, all in one simulation."""
+    from isaaclab.app import launch_simulation
+    from isaaclab.envs import ManagerBasedRLEnv
+
+    from bm_training.tracking.env_cfg import tracking_env_cfg
+
+    task = _task(options)
+    env_cfg = tracking_env_cfg(task)
+    with launch_simulation(env_cfg, None):
+        env = ManagerBasedRLEnv(env_cfg)
+        try:
+            result = {"side": "ours", "num_envs": task.num_envs, **_training(env, task.device, options)}
+            result["env_steps_per_s"] = _env_rate(env, options["env_steps"])
+            result["physics_steps_per_s"] = _physics_rate(env, options["env_steps"])
+            if options["profile"]:
+                from bm_training.tracking.step_profile import profile_steps
+
+                result["profile"] = profile_steps(env, lambda: _actions(env))
+            return result
+        finally:
+            env.close()
+
+
+def _task(options: dict[str, Any]) -> TaskConfig:
+    from bm_training.tracking.env_cfg import Backend, TaskConfig
+    from bm_training.tracking.motion_set import motion_set_of_paths
+
+    device = options["device"]
+    return TaskConfig(
+        load_motions=motion_set_of_paths([options["motion"]]).on_device,
+        num_envs=options["num_envs"],
+        backend=Backend(options.get("backend", "newton")),
+        device=device,
+        state_estimation=True,
+        solver_owns_loop=options["solver_loop"],
+        njmax=options["njmax"],
+        nconmax=options["nconmax"],
+    )
+
+
+def _training(env: ManagerBasedRLEnv, device: str, options: dict[str, Any]) -> dict[str, float]:
+    """Rate over whole iterations, logging included; checkpoints are written before and after."""
+    from bm_training.tracking.distributed import Ranks
+    from bm_training.tracking.ppo_cfg import PpoConfig
+    from bm_training.tracking.runner import Runner, RunnerConfig
+
+    warm_up, count = options["warm_up"], options["iterations"]
+    ppo = PpoConfig(hidden_dims=tuple(options["hidden_dims"]), init_std=1.0)
+    stamps: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        config = RunnerConfig(run_dir=Path(folder), max_iterations=warm_up + count, save_interval=10**9)
+        ranks = Ranks(rank=0, local_rank=0, world_size=1, device=device)
+        runner = Runner(env, ppo, config, ranks, lambda line: (stamps.append(time.monotonic()), report(line))[0], {})
+        runner.learn()
+        rows = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()][warm_up:]
+    return {
+        "training_steps_per_s": count * ppo.num_steps_per_env * env.num_envs / (stamps[-1] - stamps[warm_up - 1]),
+        "collect_s": median(row["time/collect_s"] for row in rows),
+        "learn_s": median(row["time/learn_s"] for row in rows),
+    }
+
+
+@torch.inference_mode()
+def _env_rate(env: ManagerBasedRLEnv, steps: int) -> float:
+    env.reset()
+    for _ in range(_EPISODE):
+        env.step(_actions(env))
+    started = _clock(env)
+    for _ in range(steps):
+        env.step(_actions(env))
+    return steps * env.num_envs / (_clock(env) - started)
+
+
+@torch.inference_mode()
+def _physics_rate(env: ManagerBasedRLEnv, steps: int) -> float:
+    """An MDP without terms: Isaac Lab's own loop over the physics steps and nothing after it."""
+    spent = 0.0
+    for _ in range(steps // _EPISODE):
+        env.reset()
+        env_steps(env, 1)
+        started = _clock(env)
+        env_steps(env, _EPISODE)
+        spent += _clock(env) - started
+    return (steps // _EPISODE) * _EPISODE * env.num_envs / spent
+
+
+def env_steps(env: ManagerBasedRLEnv, count: int) -> None:
+    """The part of ManagerBasedRLEnv.step (isaaclab 3.0.0) before terminations."""
+    steps_per_call = env.cfg.decimation if env._physics_handles_decimation else 1
+    for _ in range(count):
+        env.action_manager.process_action(_actions(env))
+        for _ in range(env.cfg.decimation // steps_per_call):
+            env._sim_step_counter += steps_per_call
+            env.action_manager.apply_action()
+            env.scene.write_data_to_sim()
+            env.sim.step(render=False)
+            env.scene.update(dt=env.physics_dt * steps_per_call)
+
+
+def _actions(env: ManagerBasedRLEnv) -> torch.Tensor:
+    return ACTION_STD * torch.randn(env.num_envs, env.action_manager.total_action_dim, device=env.device)
+
+
+def _clock(env: ManagerBasedRLEnv) -> float:
+    if str(env.device).startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.monotonic()
+
+
+def main() -> None:
+    """One RESULT line on stdout; what Isaac Lab says goes to stderr."""
+    with redirect_stdout(sys.stderr):
+        result = measure(json.loads(sys.argv[1]))
+    sys.stdout.write(RESULT + json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()
