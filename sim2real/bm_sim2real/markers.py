@@ -47,9 +47,10 @@ class Marker:
     rgba: Rgba = OBSTACLE_RGBA
 
 
-def goal_markers(goal: GuidanceGoal, plan_xy: Array | None = None) -> list[Marker]:
+def goal_markers(goal: GuidanceGoal, plan_xy: Array | None = None, *, with_obstacles: bool = True) -> list[Marker]:
     """A goal's obstacles and waypoint, and where the newest plan goes, (n, 2) m."""
-    markers = [marker for obstacle in goal.obstacles for marker in obstacle_markers(obstacle)]
+    obstacles = goal.obstacles if with_obstacles else ()
+    markers = [marker for obstacle in obstacles for marker in obstacle_markers(obstacle)]
     if goal.waypoint is not None:
         markers.append(_disc(goal.waypoint, GOAL_RADIUS, 0.01, GOAL_RGBA))
     markers += [] if plan_xy is None else plan_markers(plan_xy)

@@ -97,6 +97,7 @@ def test_keyframes_of_a_walk_are_tokens_ahead(tracker):
     assert len(tokens) in (3, 4) and set(np.diff(sorted(tokens))) == {5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("maker", [PlannerKilledTask, PlannerLateTask])
 def test_without_plans_the_robot_brakes_and_stands(tracker, monkeypatch, maker):
     monkeypatch.setattr(PlannerKilledTask, "WALK_S", 0.3)

@@ -59,6 +59,10 @@ class EvalDiffusion:
     """Of the planner graph."""
     json: Path | None = None
     """Also write rows and summary as one JSON document."""
+    report: Path | None = None
+    """Also write report.html with maps, velocities and films of some runs into this folder."""
+    films: int = 4
+    """Runs that the report shows in full; failures come first."""
 
     def __call__(self) -> int:
         from bm_sim2real.commands.progress import cores, tracked, wide_console
@@ -70,10 +74,12 @@ class EvalDiffusion:
         summaries: list[dict[str, Any]] = []
         steps = self._latency_steps()
         settings = self._settings(steps)
+        own: list[EpisodeResult] = []
         for name, config in settings.items():
             seeds = range(self.seed, self.seed + self.runs)
             with tracked(f"{self.task} {name}".strip(), self.runs) as advance:
                 results = run_evaluation(config, seeds, jobs=self.jobs or cores(), on_result=advance)
+            own = own or results
             summaries.append({**summarize(self.task, results), "setting": name, "latency_ms": 20 * steps})
             rows += [{"setting": name, **row(result)} for result in results]
             console.print(_failures(results))
@@ -82,6 +88,11 @@ class EvalDiffusion:
         passed = summary["success_rate"] >= self.require
         if self.json is not None:
             write_result(self.json, command="eval diffusion", rows=rows, summary=summary, passed=passed)
+        if self.report is not None:
+            from bm_sim2real.diffusion_tasks.write_report import write_task_report
+
+            page = write_task_report(self.report, settings[""], own, summaries[0], passed=passed, shown=self.films)
+            console.print(f"report: {page}", markup=False, soft_wrap=True)
         console.print("passed" if passed else "FAILED")
         return 0 if passed else 1
 

@@ -106,7 +106,8 @@ class PlannerKilledTask(GuidedTask):
         track = self.track
         last = track.speed[-round(1.0 / CONTROL_DT) :]
         stands = len(track.times) >= round(self.seconds / CONTROL_DT) - 1 and bool((last < 0.1).all())
-        walked = float(np.median(track.speed[self._at - 50 : self._at])) if len(track.times) >= self._at else 0.0
+        before = track.speed[max(0, self._at - 50) : self._at]
+        walked = float(np.median(before)) if len(before) else 0.0
         detail = "" if stands else "does not stand"
         return Verdict(success=stands, detail=detail, values={"speed_before": walked}, may_lose_plans=True)
 

@@ -104,6 +104,7 @@ class LaneTask(GuidedTask):
 
     sees_obstacles = True
     config = LaneConfig()
+    goal_radius = LANE_WITHIN_M
 
     def __init__(self, seed: int, contract: DiffusionContract) -> None:
         self.lane: Lane = random_lane(seed, self.config)
@@ -140,6 +141,8 @@ class MovingLaneTask(LaneTask):
 
 class WaypointLaneTask(LaneTask):
     """The same pillars with the waypoint cost and its arrival rule."""
+
+    goal_radius = ArrivalRule().distance
 
     def _source(self) -> GoalSource:
         return Waypoints([self.lane.goal])
