@@ -33,6 +33,8 @@ class SimRobot:
     """On the gantry, or on its feet in the default pose."""
     lower_after: float = 4.0
     """s of stiff motors after which the gantry lets the robot down and unhooks it; 0 = never."""
+    lift_after: float = 0.0
+    """s of lying with damped motors after which the gantry picks the robot up again; 0 = never."""
     delay_ms: int = 0
     """From command to motor, ms; a multiple of 2."""
     friction: float = 1.0
@@ -71,8 +73,12 @@ class SimRobot:
     """Of noise and loss."""
     seconds: float | None = None
     """End after this many s; default: never."""
+    ignore_interrupt: bool = False
+    """Leave SIGINT to whoever started this, and end with SIGTERM only: after the bridge, which still damps."""
 
     def __call__(self) -> int:
+        import signal
+
         from bm_sim2real.bridge.realtime import make_realtime
         from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.process_signals import Stop
@@ -86,6 +92,8 @@ class SimRobot:
         robot, wire = self._build()
         console.print(f"SIMULATED G1 on {LOOPBACK}, DDS domain {domain_of(LOOPBACK)}; {load_sdk().found}")
         stop = Stop()
+        if self.ignore_interrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             with TerminalKeys() as keys:
                 if self.remote == "keyboard":
@@ -167,7 +175,7 @@ class SimRobot:
         from bm_sim2real.timing import WallClock, percentiles
 
         clock = WallClock(TICK_DT)
-        gantry = Gantry(robot, self.lower_after, _ROPE_S)
+        gantry = Gantry(robot, self.lower_after, _ROPE_S, self.lift_after)
         picked_up: list[int] = []
         signal.signal(signal.SIGUSR1, lambda number, _: picked_up.append(number))
         periods: list[float] = []
@@ -177,7 +185,7 @@ class SimRobot:
             if picked_up:
                 picked_up.clear()
                 robot.pick_up()
-                gantry = Gantry(robot, self.lower_after, _ROPE_S)
+                gantry = Gantry(robot, self.lower_after, _ROPE_S, self.lift_after)
             if remote is not None and len(periods) % _REMOTE_EVERY == 0:
                 wire.remote = remote.read()
             wire.tick()
