@@ -1,7 +1,8 @@
 """The project's MJCF of the G1 as a URDF, for robot_state_publisher, RViz and every other tool of the ROS world.
 
 Joints, inertias and limits are the same numbers; shapes are the MJCF's primitives. URDF has no capsule: it becomes a
-cylinder and two spheres. Frames of REP-120 are added: base_link at the pelvis, l_sole and r_sole under the feet.
+cylinder and two spheres. Frames of REP-120 are added: base_link, the root, at the pelvis; l_sole and
+r_sole under the feet.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ Element = ElementTree.Element
 
 _VISUAL, _COLLISION = ("visual",), ("collision", "sole")
 _SOLE = "sole"
+BASE_FRAME = "base_link"
+"""Root of the URDF, at the pelvis."""
 _IDENTITY = "1 0 0 0"
 _GREY = "0.72 0.74 0.78 1"
 
@@ -36,8 +39,9 @@ def g1_urdf(path: Path | None = None) -> str:
     robot = ElementTree.Element("robot", name=G1.name)
     material = ElementTree.SubElement(robot, "material", name="grey")
     ElementTree.SubElement(material, "color", rgba=_GREY)
-    _add_body(robot, root, None)
-    _add_frame(robot, "base_link", root.get("name", ""), np.zeros(3))
+    # A root without inertia: KDL, which robot_state_publisher uses, can hold none there.
+    ElementTree.SubElement(robot, "link", name=BASE_FRAME)
+    _add_body(robot, root, BASE_FRAME)
     for site in root.iter("site"):
         _add_frame(robot, site.get("name", ""), _owner(root, site), _numbers(site, "pos"))
     for foot, name in zip(FEET, ("l_sole", "r_sole"), strict=True):
@@ -46,7 +50,7 @@ def g1_urdf(path: Path | None = None) -> str:
     return '<?xml version="1.0"?>\n' + ElementTree.tostring(robot, encoding="unicode") + "\n"
 
 
-def _add_body(robot: Element, body: Element, parent: str | None) -> None:
+def _add_body(robot: Element, body: Element, parent: str) -> None:
     name = body.get("name", "")
     link = ElementTree.SubElement(robot, "link", name=name)
     _add_inertial(link, body)
@@ -60,7 +64,9 @@ def _add_body(robot: Element, body: Element, parent: str | None) -> None:
             ElementTree.SubElement(element, "geometry").append(shape)
             if tag == "visual":
                 ElementTree.SubElement(element, "material", name="grey")
-    if parent is not None:
+    if parent == BASE_FRAME:
+        _fix(robot, name, parent, np.zeros(3))
+    else:
         _add_joint(robot, body, parent)
     for child in body.findall("body"):
         _add_body(robot, child, name)
@@ -93,6 +99,10 @@ def _add_joint(robot: Element, body: Element, parent: str) -> None:
 
 def _add_frame(robot: Element, name: str, parent: str, pos: Array) -> None:
     ElementTree.SubElement(robot, "link", name=name)
+    _fix(robot, name, parent, pos)
+
+
+def _fix(robot: Element, name: str, parent: str, pos: Array) -> None:
     joint = ElementTree.SubElement(robot, "joint", name=f"{name}_frame", type="fixed")
     joint.append(_origin(pos, np.eye(3)))
     ElementTree.SubElement(joint, "parent", link=parent)

@@ -45,7 +45,7 @@ def test_masses_and_inertias_are_those_of_the_mjcf(models):
 def test_frames_of_rep_120_and_the_imu_are_there():
     robot = ElementTree.fromstring(g1_urdf())
     joints = {joint.find("child").get("link"): joint for joint in robot.findall("joint")}
-    assert joints["base_link"].find("parent").get("link") == "pelvis"
+    assert joints["pelvis"].find("parent").get("link") == "base_link"
     assert joints["imu_in_pelvis"].find("origin").get("xyz") == "0.04525 0 -0.08339"
     # Soles: capsules of 1 cm radius, 25 mm below the ankle.
     assert float(joints["l_sole"].find("origin").get("xyz").split()[2]) == pytest.approx(-0.035)
@@ -63,4 +63,4 @@ def test_urdf_is_one_tree():
     links = [link.get("name") for link in robot.findall("link")]
     children = [joint.find("child").get("link") for joint in robot.findall("joint")]
     assert len(links) == len(set(links)) and len(children) == len(links) - 1
-    assert set(links) - set(children) == {"pelvis"}
+    assert set(links) - set(children) == {"base_link"}

@@ -10,7 +10,7 @@ from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.bridge.loop import BridgedLoop
 from bm_sim2real.operation.channel import Channel, ChannelClosed
 from bm_sim2real.operation.config import ControlConfig
-from bm_sim2real.operation.messages import Answer, Ended, Heartbeat, Request, Step, Verb
+from bm_sim2real.operation.messages import Answer, Ended, Request, Step, Verb
 from bm_sim2real.operation.playlist import Playlist
 from bm_sim2real.operation.supervisor import Supervisor
 from bm_sim2real.operation.timing_window import TimingWindow
@@ -72,19 +72,17 @@ class ActiveRun:
         assert self._taken is not None
         self._policy.add(self._taken[2])
         self._number += 1
-        self._supervisor.after_step(self._taken[0], time.monotonic())
+        self._supervisor.after_step(self._taken[0])
         self._lost += not self._channel.send(self._record(*self._taken))
 
     def _obey(self) -> Request | None:
         """Answers what has come; returns the request to end."""
         assert self._taken is not None
         while (message := self._channel.receive(0.0)) is not None:
-            if isinstance(message, Heartbeat):
-                self._supervisor.heartbeat(time.monotonic())
-            elif isinstance(message, Request) and message.verb is Verb.DEACTIVATE:
+            if isinstance(message, Request) and message.verb is Verb.DEACTIVATE:
                 return message
             elif isinstance(message, Request):
-                self._channel.send(self._supervisor.answer(message, self._taken[0], time.monotonic()))
+                self._channel.send(self._supervisor.answer(message, self._taken[0]))
         return None
 
     def _record(self, state: RobotState, command: LowCommand, policy_s: float) -> Step:

@@ -56,24 +56,18 @@ class ControlConfig:
     """s of standing before the first motion that is played by itself: the simulated gantry lets go meanwhile."""
     pause_s: float = 1.0
     """s of standing between two motions that are played by themselves."""
-    requires_heartbeat: bool = True
-    """Without an operator's heartbeat the robot brakes and stands, and cannot be armed; false in simulation only."""
-    heartbeat_s: float = GuardLimits.heartbeat_s
-    """s without a heartbeat."""
     ready_s: float = 20.0
     """s to wait for the bridge on activation."""
     exit_damping_s: float = GuardLimits.exit_damping_s
     """s of damping when the loop ends."""
 
     def __post_init__(self) -> None:
-        for name in ("settle_s", "pause_s", "heartbeat_s", "ready_s", "exit_damping_s"):
+        for name in ("settle_s", "pause_s", "ready_s", "exit_damping_s"):
             value = getattr(self, name)
             if not 0.0 <= value < 1e6:
                 raise ConfigError(f"{name} = {value}: must be a time >= 0 in s")
         if self.is_hardware and self.start is not Start.MANUAL:
             raise ConfigError(f"start = {self.start.value} on {self.interface}: a real robot is armed by an operator")
-        if self.is_hardware and not self.requires_heartbeat:
-            raise ConfigError(f"requires_heartbeat = false on {self.interface}: only for the simulated robot on lo")
 
     @property
     def is_hardware(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from bm_core.errors import RobotError
 from bm_sim2real.operation.channel import Channel, ChannelClosed
 from bm_sim2real.operation.config import ControlConfig
-from bm_sim2real.operation.messages import Answer, Heartbeat, Ready, Refused, Request, Verb
+from bm_sim2real.operation.messages import Answer, Ready, Refused, Request, Verb
 
 _MODULE = "bm_sim2real.operation.control_process"
 _START_S = 60.0
@@ -85,10 +85,6 @@ class ControlClient:
     def deactivate(self) -> None:
         """Damps, then ends the control loop. RobotError if the process is gone."""
         self.request(Verb.DEACTIVATE, timeout_s=self._config.exit_damping_s + _END_S)
-
-    def heartbeat(self) -> None:
-        """The operator is there."""
-        self._send(Heartbeat())
 
     def send(self, message: Any) -> None:
         """Topic transport: what the far end says."""

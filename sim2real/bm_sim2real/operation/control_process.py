@@ -16,6 +16,8 @@ from bm_core.g1 import G1
 from bm_core.reference import ReferenceFrame
 from bm_core.state import RobotState
 from bm_sim2real.bridge.client import BridgeClient
+from bm_sim2real.bridge.config import BridgeConfig
+from bm_sim2real.bridge.features import bridged_features
 from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.operation.active_run import ActiveRun
 from bm_sim2real.operation.channel import Channel, ChannelClosed
@@ -24,7 +26,6 @@ from bm_sim2real.operation.description import describe
 from bm_sim2real.operation.messages import Answer, Ready, Refused, Request, Verb
 from bm_sim2real.operation.playlist import load_playlist
 from bm_sim2real.policies.tracker import TrackerPolicy
-from bm_sim2real.robots.unitree.robot import UnitreeConfig, UnitreeRobot
 from bm_sim2real.standing import plan_stop, standing_frame
 from bm_sim2real.state_machine import MachineConfig, StateMachine
 
@@ -39,7 +40,7 @@ class ControlProcess:
     def __init__(self, config: ControlConfig, channel: Channel) -> None:
         """Loads and proves everything. BmError if anything is refused."""
         self._config, self._channel = config, channel
-        features = UnitreeRobot(UnitreeConfig(interface=config.interface)).features
+        features = bridged_features(BridgeConfig(interface=config.interface))
         policy, path = load_policy(config, features)
         self._playlist = load_playlist(config.motion, config.motion_set, config.motion_root)
         stand = standing_frame()

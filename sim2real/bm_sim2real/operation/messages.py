@@ -44,11 +44,6 @@ class Request:
     argument: str = ""
 
 
-@dataclass(frozen=True)
-class Heartbeat:
-    """The operator is there. Never answered."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class LinkReading:
     """Topic transport: what the far end of the link says now."""

@@ -1,4 +1,4 @@
-"""The operator's side of the state machine: requests, starting by itself, repetition, and the watch over heartbeats.
+"""The operator's side of the state machine: requests, starting by itself, repetition.
 
 Called between two control steps, so that nothing here can hold up a command that is due.
 """
@@ -12,13 +12,12 @@ from bm_core.errors import BmError, RobotError
 from bm_core.g1 import CONTROL_DT
 from bm_core.state import RobotState
 from bm_sim2real.faults import Fault
+from bm_sim2real.holds import Hold, hold_names
 from bm_sim2real.modes import Mode
 from bm_sim2real.operation.config import ControlConfig, Start
 from bm_sim2real.operation.messages import Answer, Note, Played, Request, Verb
 from bm_sim2real.operation.playlist import Playlist
 from bm_sim2real.state_machine import StateMachine
-
-NO_HEARTBEAT = "no operator heartbeat"
 
 
 class Link(Protocol):
@@ -55,8 +54,7 @@ class Supervisor:
         """Request whose motion is being played; 0: nobody's."""
         self._braked = ""
         """Why the motion that is being played will not reach its end."""
-        self._heartbeat_s: float | None = None
-        self._held = ""
+        self._held = Hold.NONE
         self._fault: Fault | None = None
         self._has_settled = False
         """Whether the robot has stood long enough for a first motion."""
@@ -64,18 +62,14 @@ class Supervisor:
     @property
     def held(self) -> str:
         """Why no motion may be started now; empty if one may."""
-        return self._held
+        return ", ".join(hold_names(self.machine.held))
 
     @property
     def is_playing(self) -> bool:
         """Whether the selected motion is being played."""
         return self._playing is not None and self.machine.mode is Mode.RUNNING
 
-    def heartbeat(self, now_s: float) -> None:
-        """The operator was there at `now_s`, monotonic."""
-        self._heartbeat_s = now_s
-
-    def after_step(self, state: RobotState, now_s: float) -> None:
+    def after_step(self, state: RobotState) -> None:
         """Once between two control steps."""
         machine = self.machine
         self._waited = self._waited + 1 if machine.mode is self._mode else 0
@@ -86,23 +80,23 @@ class Supervisor:
             self._tell(Note(f"fault: {machine.fault}", is_warning=True))
             self._start = Start.MANUAL  # what had begun by itself is over: from here on an operator decides
         self._fault = machine.fault
-        self._watch_heartbeat(state, now_s)
+        self._watch_holds()
         self._watch_motion()
         if self._start is not Start.MANUAL and machine.fault is None:
             self._go_on(state)
 
-    def answer(self, request: Request, state: RobotState, now_s: float) -> Answer:
+    def answer(self, request: Request, state: RobotState) -> Answer:
         """Does what is asked, or says why not. Never raises for what a request asks."""
         try:
-            text = self._obey(request, state, now_s)
+            text = self._obey(request, state)
         except BmError as error:
             return Answer(id=request.id, is_granted=False, text=str(error))
         return Answer(id=request.id, is_granted=True, text=text)
 
-    def _obey(self, request: Request, state: RobotState, now_s: float) -> str:
+    def _obey(self, request: Request, state: RobotState) -> str:
         verb, argument = request.verb, request.argument
         if verb is Verb.ARM:
-            return self._arm(now_s)
+            return self._arm()
         if verb is Verb.ESTOP:
             self.link.estop()
             self.machine.estop(argument or "asked for by the operator")
@@ -125,9 +119,7 @@ class Supervisor:
             return self._set_mode(argument, state)
         raise RobotError(f"{verb.value}: not a request to a running control loop")
 
-    def _arm(self, now_s: float) -> str:
-        if self._is_heartbeat_lost(now_s):
-            raise RobotError(f"arm: refused: {NO_HEARTBEAT}; hold the deadman, or publish /operator/heartbeat")
+    def _arm(self) -> str:
         if self.machine.fault is not None:
             raise RobotError(f"arm: refused: a fault is latched ({self.machine.fault}); reset it first")
         if not self.link.is_armed:
@@ -166,8 +158,6 @@ class Supervisor:
             raise RobotError("refused: the robot is not armed; arm it first")
 
     def _play(self, state: RobotState, request: int) -> None:
-        if self._held:
-            raise RobotError(f"play: refused: {self._held}")
         self.machine.play(self.playlist.selected, state)
         self._playing, self._braked = request, ""
         self._tell(Note(f"playing {self.playlist.selected.name}, {self.playlist.selected.duration:.1f} s"))
@@ -176,18 +166,14 @@ class Supervisor:
         self._braked = why
         self.machine.brake(state)
 
-    def _watch_heartbeat(self, state: RobotState, now_s: float) -> None:
-        is_lost = self._is_heartbeat_lost(now_s)
-        self._held = NO_HEARTBEAT if is_lost else ""
-        if is_lost and self.machine.mode is Mode.RUNNING:
-            self._tell(Note(f"{NO_HEARTBEAT} for {self._config.heartbeat_s} s: braking", is_warning=True))
-            self._is_repeated = False
-            self._brake(state, NO_HEARTBEAT)
-
-    def _is_heartbeat_lost(self, now_s: float) -> bool:
-        if not self._config.requires_heartbeat:
-            return False
-        return self._heartbeat_s is None or now_s - self._heartbeat_s > self._config.heartbeat_s
+    def _watch_holds(self) -> None:
+        """The state machine brakes by itself; here it is told, and nothing begins again by itself."""
+        held = self.machine.held
+        if held & ~self._held:
+            self._tell(Note(f"held by {self.held}: brake, stand, stay until /reset", is_warning=True))
+            self._start, self._is_repeated = Start.MANUAL, False
+            self._braked = self._braked or f"held by {self.held}"
+        self._held = held
 
     def _watch_motion(self) -> None:
         """Tells how a motion ended, once the robot stands again or damps."""

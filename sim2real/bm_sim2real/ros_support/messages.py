@@ -14,17 +14,18 @@ import numpy as np
 
 from bm_core.errors import RobotError
 from bm_core.g1 import G1
-from bm_core.rotations import quat_wxyz_from_xyzw, quat_xyzw_from_wxyz
+from bm_core.rotations import matrix_from_quat, quat_wxyz_from_xyzw, quat_xyzw_from_wxyz
 from bm_core.state import LowCommand, RobotState
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
 
 _NAMES = list(G1.joint_names)
+_ROTATION_VARIANCE = 0.02**2
 _COMMAND_FIELDS = ("q", "dq", "tau", "kp", "kd")
 
 
-def set_vector(message: Any, values: Sequence[float]) -> None:
-    """x, y, z of a Vector3 or Point."""
+def set_vector(message: Any, values: Any) -> None:
+    """x, y, z of a Vector3 or Point from three numbers."""
     message.x, message.y, message.z = (float(value) for value in values)
 
 
@@ -64,8 +65,8 @@ def fill_robot_state(message: Any, state: RobotState) -> None:
     set_vector(message.linear_acceleration, state.pelvis_acc_b)
     message.has_base = state.pelvis_pos_w is not None and state.pelvis_lin_vel_b is not None
     if message.has_base:
-        set_vector(message.base_position, state.pelvis_pos_w)  # type: ignore[arg-type]
-        set_vector(message.base_linear_velocity, state.pelvis_lin_vel_b)  # type: ignore[arg-type]
+        set_vector(message.base_position, state.pelvis_pos_w)
+        set_vector(message.base_linear_velocity, state.pelvis_lin_vel_b)
 
 
 def read_robot_state(message: Any) -> RobotState:
@@ -106,6 +107,19 @@ def read_joint_command(message: Any) -> PolicyCommand:
         raise RobotError(f"joint_command.mode = '{message.mode}': must be one of {known}") from None
     arrays = {name: _ordered(getattr(message, name), order, f"joint_command.{name}") for name in _COMMAND_FIELDS}
     return PolicyCommand(low=LowCommand(seq=message.seq, state_seq=message.state_seq, **arrays), mode=mode)
+
+
+def odometry_covariances(quat_wxyz: Any, covariance: Any) -> tuple[list[float], list[float]]:
+    """36 numbers of pose and twist of nav_msgs/Odometry, rows x, y, z, then rotations.
+
+    `covariance` (6, 6) of position and velocity in the world; the twist's is turned into the pelvis frame. Rotations
+    are the IMU's, of whose errors the estimator knows nothing: a nominal 0.02 rad and 0.02 rad/s.
+    """
+    turn = matrix_from_quat(np.asarray(quat_wxyz))
+    pose, twist = np.diag([0.0] * 3 + [_ROTATION_VARIANCE] * 3), np.diag([0.0] * 3 + [_ROTATION_VARIANCE] * 3)
+    pose[:3, :3] = covariance[:3, :3]
+    twist[:3, :3] = turn.T @ covariance[3:, 3:] @ turn
+    return pose.ravel().tolist(), twist.ravel().tolist()
 
 
 def _order(names: Sequence[str], where: str) -> np.ndarray | None:

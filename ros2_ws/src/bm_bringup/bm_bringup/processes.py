@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
+from bm_description.publisher import state_publisher
 from launch import Action
 from launch.actions import EmitEvent, ExecuteProcess, LogInfo, RegisterEventHandler
 from launch.event_handlers import OnProcessExit
-from launch.events import Shutdown
+from launch.events import Shutdown, matches_action
+from launch.events.process import SignalProcess
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.substitutions import ExecutableInPackage
 
 from bm_bringup.settings import Settings
-from bm_description.publisher import state_publisher
 
 _LOWER_AFTER_S = 4.0
 """s of stiff motors after which the simulated gantry lets the robot down: it stands by then."""
+_LIFT_AFTER_S = 3.0
+"""s of lying damped after which it picks the robot up again: then /reset and /arm go as on a real gantry."""
 
 
 def simulated_robot() -> ExecuteProcess:
     """A G1 on its gantry, behind the real topics."""
     return ExecuteProcess(
-        cmd=[_executable("sim_robot"), "--lower-after", str(_LOWER_AFTER_S)], name="sim_robot", output="screen"
+        cmd=[
+            *("setsid", _executable("sim_robot"), "--ignore-interrupt"),
+            *("--lower-after", str(_LOWER_AFTER_S), "--lift-after", str(_LIFT_AFTER_S)),
+        ],
+        name="sim_robot",
+        output="screen",
     )
 
 
@@ -30,7 +39,9 @@ def bridge(settings: Settings) -> ExecuteProcess:
     """Owner of the robot. A session of its own: a terminal's Ctrl-C reaches it only through launch, once."""
     log = ["--log", settings.read("event_log")] if settings.read("event_log") else []
     return ExecuteProcess(
-        cmd=["setsid", _executable("bridge"), "--network-interface", settings.interface, *log], name="bridge", output="screen"
+        cmd=["setsid", _executable("bridge"), "--network-interface", settings.interface, *log],
+        name="bridge",
+        output="screen",
     )
 
 
@@ -49,7 +60,6 @@ def policy(settings: Settings, **parameters: Any) -> LifecycleNode:
             "policy": settings.read("policy"),
             "provider": settings.read("provider"),
             "publish_reference": settings.has_ghost,
-            "require_heartbeat": settings.is_hardware,
             **parameters,
         },
     )
@@ -79,10 +89,18 @@ def recorder(settings: Settings) -> list[Action]:
     return [ExecuteProcess(cmd=command, name="rosbag2", output="log")]
 
 
+def ends_after(bridge: ExecuteProcess, robot: ExecuteProcess) -> RegisterEventHandler:
+    """The simulated robot leaves last: for the bridge, an earlier end would be a robot that has fallen silent."""
+    end = EmitEvent(event=SignalProcess(signal_number=signal.SIGTERM, process_matcher=matches_action(robot)))
+    return RegisterEventHandler(OnProcessExit(target_action=bridge, on_exit=[end]))
+
+
 def ends_everything(process: ExecuteProcess, what: str) -> RegisterEventHandler:
     """No respawn: what commands a robot must not come back by itself."""
 
     def on_exit(event: Any, context: Any) -> list[Action]:
+        if context.is_shutdown:
+            return []
         text = f"{what} has ended (code {event.returncode}); shutting down"
         return [LogInfo(msg=text), EmitEvent(event=Shutdown(reason=text))]
 

@@ -1,11 +1,10 @@
 """A tracker on the Unitree G1: simulated and walking by itself, or real and waiting for its operator."""
 
-from launch import LaunchDescription
-from launch.actions import OpaqueFunction
-
 from bm_bringup import arguments, processes
 from bm_bringup.arguments import argument, switch
 from bm_bringup.settings import Settings
+from launch import LaunchDescription
+from launch.actions import OpaqueFunction
 
 ARGUMENTS = [
     *arguments.BACKEND,
@@ -56,6 +55,7 @@ def start(context):
         processes.ends_everything(policy, "the policy node"),
         processes.ends_everything(node, "the bridge's node"),
         *(processes.ends_everything(process, "the simulated robot") for process in robot),
+        *(processes.ends_after(bridge, process) for process in robot),
     ]
 
 

@@ -1,18 +1,17 @@
 """Shows the G1 in RViz, with sliders for its joints."""
 
+from bm_description.publisher import state_publisher
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from bm_description.publisher import state_publisher
-
 
 def generate_launch_description():
     return LaunchDescription(
         [
-            DeclareLaunchArgument("sliders", default_value="true", description="A window with a slider for each joint."),
+            DeclareLaunchArgument("sliders", default_value="true", description="A slider for each joint."),
             DeclareLaunchArgument("rviz", default_value="true", description="RViz; add a RobotModel display."),
             state_publisher(use_sim_time=False),
             Node(

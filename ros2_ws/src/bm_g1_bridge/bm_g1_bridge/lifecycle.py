@@ -14,10 +14,12 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 COULD_NOT_RUN = 2
+_JOIN_S = 5.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class OperatedNode(LifecycleNode):
-    """A lifecycle node whose process ends when it says so, never before `release`."""
+    """A lifecycle node whose process ends when it says so, never before `damp`."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -54,8 +56,11 @@ class OperatedNode(LifecycleNode):
         self.exit_code = self.exit_code or code
         self.stop.set()
 
-    def release(self) -> None:
-        """Damps and lets everything go; called once before the process ends, in whatever state."""
+    def damp(self) -> None:
+        """Damps the robot, as far as it is this node that moves it; called before the process ends, in any state."""
+
+    def close(self) -> None:
+        """Lets everything else go, when no callback runs any more."""
 
     def begin(self) -> bool:
         """Configure and activate; False if one of them is refused."""
@@ -66,10 +71,10 @@ class OperatedNode(LifecycleNode):
 
 
 def run(make_node: Callable[[], OperatedNode], threads: int = 3) -> None:
-    """The main function of a node. SIGINT and SIGTERM end it after `release`, while its topics still work."""
+    """The main function of a node. SIGINT and SIGTERM end it after `damp`, while its topics still work."""
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     node = make_node()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         signal.signal(number, lambda *_: node.stop.set())
     executor = MultiThreadedExecutor(num_threads=threads)
     executor.add_node(node)
@@ -80,8 +85,14 @@ def run(make_node: Callable[[], OperatedNode], threads: int = 3) -> None:
             node.end(COULD_NOT_RUN)
         node.stop.wait()
     finally:
-        node.release()
+        node.damp()
+        for number in _SIGNALS:  # a second Ctrl-C must not kill what is ending in good order
+            signal.signal(number, signal.SIG_IGN)
         executor.shutdown(timeout_sec=1.0)
+        spinning.join(timeout=1.0)
+        node.close()
+        # A thread that still waits in rcl when Python ends takes the process down with SIGABRT.
+        spinning.join(_JOIN_S)
         node.destroy_node()
         rclpy.try_shutdown()
     sys.exit(node.exit_code)

@@ -1,21 +1,23 @@
 """The node beside the bridge: publishes what the bridge's shared memory says, and carries the emergency stop.
 
-Everything that keeps the robot safe is in the bridge's own processes, which outlive this one.
+Everything that keeps the robot safe is in the bridge's own processes, which outlive this one. Topics and services live
+as long as the node; the lifecycle decides what goes through them.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import State, TransitionCallbackReturn
+from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from bm_core.errors import BmError, RobotError
 from bm_core.g1 import G1
-from bm_core.state import RobotState
 from bm_g1_bridge import topics
 from bm_g1_bridge.command_topic import CommandTopic
 from bm_g1_bridge.lifecycle import OperatedNode, run
@@ -42,30 +44,32 @@ class G1BridgeNode(OperatedNode):
             "accept_commands", False, "Obey /joint_command (with the lease of ~/arm) instead of a mailbox.", fixed=True
         )
         self.declare("odom_frame", "odom", "Frame of the state estimate.", fixed=True)
-        self.declare("publish_tf", True, "Publish odom -> pelvis.", fixed=True)
+        self.declare("publish_tf", True, "Publish odom -> base_link.", fixed=True)
         self._bridge: BridgeClient | None = None
-        self._running: list = []
-        self._offered: list = []
-        self._commands: CommandTopic | None = None
-        self._group = MutuallyExclusiveCallbackGroup()
-        self._operator_group = MutuallyExclusiveCallbackGroup()
+        self._readings = ReadingPublishers(self, odom_frame=self.value("odom_frame"), has_tf=self.value("publish_tf"))
+        self._robot_clock = ClockPublisher(self) if self.value("interface") == LOOPBACK else None
+        self._diagnostics = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", topics.record(10))
+        operator, readings = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        self.create_service(Trigger, topics.ESTOP, self._on_estop, callback_group=operator)
+        self.create_subscription(
+            Header, topics.HEARTBEAT, self._on_heartbeat, topics.record(1), callback_group=operator
+        )
+        self._commands = CommandTopic(self, operator) if self.value("accept_commands") else None
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._beats = [
+            self.create_timer(1.0 / _RATE, self._publish, callback_group=readings, clock=steady),
+            self.create_timer(1.0, self._diagnose, callback_group=readings, clock=steady),
+        ]
+        self._fall_silent()
 
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         """Finds the bridge and its robot."""
         interface = self.value("interface")
         try:
-            self._bridge = _wait_for_bridge(interface, self.value("bridge_timeout"), lambda: self.stop.is_set())
+            self._bridge = _wait_for_bridge(interface, self.value("bridge_timeout"), self.stop.is_set)
         except BmError as error:
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
-        self._readings = ReadingPublishers(
-            self, odom_frame=self.value("odom_frame"), has_tf=self.value("publish_tf")
-        )
-        self._robot_clock = ClockPublisher(self) if interface == LOOPBACK else None
-        self._diagnostics = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", topics.record(10))
-        self._offered = [
-            self.create_service(Trigger, topics.ESTOP, self._on_estop, callback_group=self._operator_group)
-        ]
         kind = "SIMULATED" if interface == LOOPBACK else "HARDWARE"
         guardian, writer = self._bridge.pids
         self.get_logger().info(f"bridge on {interface}: {kind}, processes {guardian} and {writer}")
@@ -73,54 +77,49 @@ class G1BridgeNode(OperatedNode):
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         """Begins to publish, and to obey if commands come by topic."""
-        result = super().on_activate(state)
         assert self._bridge is not None
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        result = super().on_activate(state)
         self._ticks = 0
         self._seen: tuple[int, float] = (-1, time.monotonic())
         self._status = self._bridge.status()
-        if self.value("accept_commands"):
-            self._commands = CommandTopic(self, self._bridge, self._operator_group)
-        self._running = [
-            self.create_timer(1.0 / _RATE, self._publish, callback_group=self._group, clock=steady),
-            self.create_timer(1.0, self._diagnose, callback_group=self._group, clock=steady),
-        ]
+        if self._commands is not None:
+            self._commands.bridge = self._bridge
+        for timer in self._beats:
+            timer.reset()
         return result
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Gives a lease back, so that the robot damps, and falls silent."""
+        self.damp()
         self._fall_silent()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
         """Lets the bridge go; it goes on damping."""
-        self.release()
-        return TransitionCallbackReturn.SUCCESS
+        return self._let_go()
 
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
         """As cleanup."""
-        self.release()
-        return TransitionCallbackReturn.SUCCESS
+        return self._let_go()
 
     def on_error(self, state: State) -> TransitionCallbackReturn:
         """As cleanup: from there it can be configured again."""
-        self.release()
+        return self._let_go()
+
+    def damp(self) -> None:
+        """Disarms what was armed here."""
+        if self._commands is not None:
+            self._commands.disarm()
+
+    def _let_go(self) -> TransitionCallbackReturn:
+        self.damp()
+        self._fall_silent()
+        self._bridge = None
         return TransitionCallbackReturn.SUCCESS
 
-    def release(self) -> None:
-        """Disarms what was armed here."""
-        self._fall_silent()
-        for service in self._offered:
-            self.destroy_service(service)
-        self._offered, self._bridge = [], None
-
     def _fall_silent(self) -> None:
-        if self._commands is not None:
-            self._commands.close()
-        self._commands = None
-        for timer in self._running:
-            self.destroy_timer(timer)
-        self._running = []
+        for timer in self._beats:
+            timer.cancel()
 
     def _publish(self) -> None:
         if self._bridge is None:
@@ -133,20 +132,14 @@ class G1BridgeNode(OperatedNode):
             self._seen = state.seq, time.monotonic()
         if self._ticks % _STATUS_EVERY == 0:
             self._status = self._bridge.status()
-        self._ticks += 1
+        stamp = time_message(state.time) if self.value("use_sim_time") else self.get_clock().now().to_msg()
         if self._robot_clock is not None:
             self._robot_clock.publish(state.time)
-        self._publish_reading(state)
-
-    def _publish_reading(self, state: RobotState) -> None:
-        stamp = time_message(state.time) if self.value("use_sim_time") else self.get_clock().now().to_msg()
-        fault, status = self._status.get("fault"), self._status
-        text = f"{fault['name']}: {fault['detail']}" if fault else ""
-        is_armed = bool(status.get("is_armed", False))
-        self._readings.publish_reading(state, stamp, str(status.get("mode", "")), is_armed, text)
+        self._readings.publish_reading(state, stamp, self._status)
         if self._ticks % _JOINTS_EVERY == 0:
             self._readings.publish_joints(state, stamp)
-            self._readings.publish_base(state, stamp)
+            self._readings.publish_base(state, self._bridge.covariance(), stamp)
+        self._ticks += 1
 
     def _diagnose(self) -> None:
         if self._bridge is None:
@@ -157,9 +150,13 @@ class G1BridgeNode(OperatedNode):
         if age > _LOST_S:
             self.get_logger().error(f"the bridge's writer stands still for {age:.1f} s; only a new bridge helps")
 
+    def _on_heartbeat(self, message: Header) -> None:
+        if self._bridge is not None:
+            self._bridge.heartbeat()
+
     def _on_estop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._bridge is None:
-            response.success, response.message = False, "no bridge"
+            response.success, response.message = False, "not configured: there is no bridge to stop"
             return response
         self._bridge.estop()
         self.get_logger().warning("emergency stop by service: damping, latched")
@@ -167,15 +164,15 @@ class G1BridgeNode(OperatedNode):
         return response
 
 
-def _wait_for_bridge(interface: str, timeout_s: float, is_stopped) -> BridgeClient:
+def _wait_for_bridge(interface: str, timeout_s: float, is_stopped: Callable[[], bool]) -> BridgeClient:
     """Bridge and node are started side by side, so the bridge's memory may not be there yet."""
     end = time.monotonic() + timeout_s
     while True:
         try:
             return BridgeClient(interface, ready_s=max(1.0, end - time.monotonic()))
-        except RobotError as error:
+        except RobotError:
             if is_stopped() or time.monotonic() > end:
-                raise error
+                raise
             time.sleep(0.1)
 
 

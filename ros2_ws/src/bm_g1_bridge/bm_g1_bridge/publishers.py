@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from bm_msgs.msg import RobotState as RobotStateMessage
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Imu, JointState
@@ -13,13 +19,12 @@ from tf2_msgs.msg import TFMessage
 
 from bm_core.g1 import G1
 from bm_core.state import RobotState
+from bm_core.urdf import BASE_FRAME
 from bm_g1_bridge import topics
-from bm_msgs.msg import RobotState as RobotStateMessage
 from bm_sim2real.ros_support.diagnostics import Diagnosis
-from bm_sim2real.ros_support.messages import doubles, fill_robot_state, set_quaternion, set_vector
+from bm_sim2real.ros_support.messages import doubles, fill_robot_state, odometry_covariances, set_quaternion, set_vector
 
 IMU_FRAME = "imu_in_pelvis"
-BASE_FRAME = "pelvis"
 
 
 class ReadingPublishers:
@@ -43,14 +48,16 @@ class ReadingPublishers:
         self._joints_pub = create(JointState, "joint_states", topics.record(10))
         self._odom_pub = create(Odometry, "odom", topics.record(10))
         self._tf_pub = create(TFMessage, "/tf", topics.record(100))
-        self.all = [self._state_pub, self._imu_pub, self._joints_pub, self._odom_pub, self._tf_pub]
 
-    def publish_reading(self, state: RobotState, stamp: Time, mode: str, is_armed: bool, fault: str) -> None:
-        """The whole reading."""
+    def publish_reading(self, state: RobotState, stamp: Time, status: Mapping[str, Any]) -> None:
+        """The whole reading; `status` as BridgeClient.status()."""
         message = self._state
         message.header.stamp = stamp
         fill_robot_state(message, state)
-        message.mode, message.is_armed, message.fault = mode, is_armed, fault
+        fault = status.get("fault")
+        message.mode, message.is_armed = status.get("mode", ""), status.get("is_armed", False)
+        message.fault = f"{fault['name']}: {fault['detail']}" if fault else ""
+        message.holds = status.get("holds", [])
         self._state_pub.publish(message)
         imu = self._imu
         imu.header.stamp = stamp
@@ -67,8 +74,11 @@ class ReadingPublishers:
         message.effort = doubles(state.joint_torque)
         self._joints_pub.publish(message)
 
-    def publish_base(self, state: RobotState, stamp: Time) -> None:
-        """Odometry only while the estimate is healthy; TF always, at the origin without an estimate."""
+    def publish_base(self, state: RobotState, covariance: NDArray[np.float64], stamp: Time) -> None:
+        """Odometry while the estimate is healthy; TF always, at the origin without one.
+
+        `covariance` (6, 6) of position and velocity, world frame.
+        """
         has_base = state.pelvis_pos_w is not None and state.pelvis_lin_vel_b is not None
         if has_base:
             odom = self._odom
@@ -77,6 +87,7 @@ class ReadingPublishers:
             set_quaternion(odom.pose.pose.orientation, state.pelvis_quat_w)
             set_vector(odom.twist.twist.linear, state.pelvis_lin_vel_b)
             set_vector(odom.twist.twist.angular, state.pelvis_gyro_b)
+            odom.pose.covariance, odom.twist.covariance = odometry_covariances(state.pelvis_quat_w, covariance)
             self._odom_pub.publish(odom)
         if self._has_tf:
             transform = self._transform
@@ -92,7 +103,6 @@ class ClockPublisher:
 
     def __init__(self, node: LifecycleNode) -> None:
         self._publisher = node.create_lifecycle_publisher(Clock, "/clock", topics.sensor())
-        self.all = [self._publisher]
 
     def publish(self, robot_time: float) -> None:
         """`robot_time` in s."""

@@ -6,16 +6,14 @@ import math
 import time
 from typing import Any
 
+from bm_g1_bridge.lifecycle import COULD_NOT_RUN, OperatedNode, run
+from bm_g1_bridge.publishers import diagnostic_array, time_message
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import State, TransitionCallbackReturn
-from std_msgs.msg import Header
 
 from bm_core.errors import BmError, RobotError
 from bm_core.g1 import G1
-from bm_g1_bridge import topics
-from bm_g1_bridge.lifecycle import COULD_NOT_RUN, OperatedNode, run
-from bm_g1_bridge.publishers import diagnostic_array, time_message
 from bm_policy.parameters import control_config, declare_parameters
 from bm_policy.play_action import PlayAction
 from bm_policy.publishers import PolicyPublishers
@@ -37,35 +35,29 @@ class PolicyNode(OperatedNode):
         super().__init__("policy")
         declare_parameters(self)
         self._control: ControlClient | None = None
-        self._topics: PolicyPublishers | None = None
-        self._operator: OperatorServices | None = None
-        self._action: PlayAction | None = None
-        self._heartbeats: Any = None
-        self._diagnosing: Any = None
         self._is_active = False
         self._newest: tuple[Step, float] | None = None
         self._timing: dict[str, dict[str, float]] = {}
         self._error = math.nan
-        self._quick = ReentrantCallbackGroup()
-        self._slow = MutuallyExclusiveCallbackGroup()
+        slow = MutuallyExclusiveCallbackGroup()
+        self._topics = PolicyPublishers(self, self.value("odom_frame"))
+        self._operator = OperatorServices(self, slow)
+        self._action = PlayAction(self, ReentrantCallbackGroup())
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._diagnose, callback_group=MutuallyExclusiveCallbackGroup(), clock=steady)
 
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         """Loads and proves the policy, reads the motions, warms up; commands nothing."""
         try:
-            self._control = ControlClient(control_config(self), self._on_event)
-            ready = self._control.start()
+            control = ControlClient(control_config(self), self._on_event)
+            ready = control.start()
         except BmError as error:
-            self._control = None
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         for warning in ready.warnings:
             self.get_logger().warning(warning)
-        self._topics = PolicyPublishers(self, ready, self.value("odom_frame"))
-        self._operator = OperatorServices(self, self._control, self._slow)
-        self._action = PlayAction(self, self._control, self._quick)
-        self._heartbeats = self.create_subscription(
-            Header, topics.HEARTBEAT, self._on_heartbeat, topics.record(1), callback_group=self._quick
-        )
+        self._control = self._operator.control = self._action.control = control
+        self._topics.describe(ready)
         self.get_logger().info(f"{ready.description['policy']}: proven; {len(ready.motions)} motions")
         return TransitionCallbackReturn.SUCCESS
 
@@ -81,55 +73,45 @@ class PolicyNode(OperatedNode):
             self.get_logger().error(str(error))
             super().on_deactivate(state)
             return TransitionCallbackReturn.FAILURE
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._diagnosing = self.create_timer(1.0, self._diagnose, callback_group=self._slow, clock=steady)
         return result
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Damps for a second, gives the lease back, ends the control loop."""
-        self._damp()
+        self.damp()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: State) -> TransitionCallbackReturn:
         """Ends the control process."""
-        self.release()
-        return TransitionCallbackReturn.SUCCESS
+        return self._let_go()
 
     def on_shutdown(self, state: State) -> TransitionCallbackReturn:
         """Damps if active, then ends the control process."""
-        self.release()
-        return TransitionCallbackReturn.SUCCESS
+        return self._let_go()
 
     def on_error(self, state: State) -> TransitionCallbackReturn:
         """As shutdown: from unconfigured everything can begin again."""
-        self.release()
-        return TransitionCallbackReturn.SUCCESS
+        return self._let_go()
 
-    def release(self) -> None:
-        """Damps first, then lets the process, the services and the topics go."""
-        self._damp()
-        if self._control is not None:
-            self._control.close()
-        if self._action is not None:
-            self._action.destroy()
-        if self._operator is not None:
-            self._operator.destroy()
-        if self._heartbeats is not None:
-            self.destroy_subscription(self._heartbeats)
-        if self._topics is not None:
-            self._topics.destroy(self)
-        self._control = self._action = self._operator = self._heartbeats = self._topics = None
-
-    def _damp(self) -> None:
-        if self._diagnosing is not None:
-            self.destroy_timer(self._diagnosing)
-            self._diagnosing = None
+    def damp(self) -> None:
+        """Damps for a second if the control loop runs, and ends it."""
         if self._is_active and self._control is not None:
             try:
                 self._control.deactivate()
             except RobotError as error:  # gone, so the bridge damps already
                 self.get_logger().error(str(error))
         self._is_active = False
+        self._action.end()
+
+    def close(self) -> None:
+        """Ends the control process."""
+        if self._control is not None:
+            self._control.close()
+        self._control = self._operator.control = self._action.control = None
+
+    def _let_go(self) -> TransitionCallbackReturn:
+        self.damp()
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
 
     def _on_event(self, event: Any) -> None:
         """On the thread that hears the control process."""
@@ -142,7 +124,7 @@ class PolicyNode(OperatedNode):
                 log.warning(event.text)
             else:
                 log.info(event.text)
-        elif isinstance(event, Played) and self._action is not None:
+        elif isinstance(event, Played):
             self._action.on_played(event)
         elif isinstance(event, Ended):
             self._on_ended(event)
@@ -152,12 +134,10 @@ class PolicyNode(OperatedNode):
             self.end(COULD_NOT_RUN)
 
     def _on_step(self, step: Step) -> None:
-        published = self._topics
-        if published is None or not self._is_active:
+        if not self._is_active:
             return
-        stamp = (
-            time_message(step.state.time) if self.value("use_sim_time") else time_message(step.wall_s)
-        )
+        published = self._topics
+        stamp = time_message(step.state.time) if self.value("use_sim_time") else time_message(step.wall_s)
         self._newest = step, time.monotonic()
         self._timing = step.timing_ms or self._timing
         published.publish_step(step, stamp)
@@ -165,8 +145,7 @@ class PolicyNode(OperatedNode):
             self._draw(step, stamp)
         if step.number % _STATUS_EVERY == 0:
             published.publish_status(step, self._error, self._timing, stamp)
-        if self._action is not None:
-            self._action.on_step(step, self._error)
+        self._action.on_step(step, self._error)
 
     def _draw(self, step: Step, stamp: Any) -> None:
         joint_pos, body_pos, body_quat = (
@@ -174,7 +153,7 @@ class PolicyNode(OperatedNode):
             step.reference_body_pos_w,
             step.reference_body_quat_w,
         )
-        if joint_pos is None or body_pos is None or body_quat is None or self._topics is None:
+        if joint_pos is None or body_pos is None or body_quat is None:
             self._error = math.nan
             return
         ghost = ghost_of(step.state, joint_pos, body_pos, body_quat)
@@ -192,12 +171,8 @@ class PolicyNode(OperatedNode):
             self._is_active = False
             self.end(COULD_NOT_RUN)
 
-    def _on_heartbeat(self, message: Header) -> None:
-        if self._control is not None:
-            self._control.heartbeat()
-
     def _diagnose(self) -> None:
-        if self._newest is None or self._topics is None:
+        if self._newest is None:
             return
         step, at = self._newest
         diagnoses = policy_diagnoses(step, self._timing, time.monotonic() - at)

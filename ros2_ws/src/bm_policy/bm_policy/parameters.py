@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bm_core.errors import ConfigError
 from bm_g1_bridge.lifecycle import OperatedNode
+
+from bm_core.errors import ConfigError
 from bm_sim2real.operation.config import ControlConfig, Start, Transport
 
 _TIME = {"lowest": 0.0, "highest": 600.0}
@@ -24,8 +25,6 @@ def declare_parameters(node: OperatedNode) -> None:
     declare("repeat", default.is_repeated, "Play the selected motion again when it has ended.", fixed=True)
     declare("settle_s", default.settle_s, "s of standing before the first motion played by itself.", **_TIME)
     declare("pause_s", default.pause_s, "s of standing between motions played by themselves.", **_TIME)
-    declare("require_heartbeat", default.requires_heartbeat, "Brake without /operator/heartbeat.", fixed=True)
-    declare("heartbeat_s", default.heartbeat_s, "s without a heartbeat before braking.", lowest=0.1, highest=10.0)
     declare("bridge_timeout", default.ready_s, "s to wait for the bridge on activation.", **_TIME)
     declare("publish_reference", True, "Publish the reference as a second robot (/reference/joint_states, TF).")
     declare("odom_frame", "odom", "Frame of the reference's pelvis.", fixed=True)
@@ -45,8 +44,6 @@ def control_config(node: OperatedNode) -> ControlConfig:
         is_repeated=node.value("repeat"),
         settle_s=node.value("settle_s"),
         pause_s=node.value("pause_s"),
-        requires_heartbeat=node.value("require_heartbeat"),
-        heartbeat_s=node.value("heartbeat_s"),
         ready_s=node.value("bridge_timeout"),
     )
 

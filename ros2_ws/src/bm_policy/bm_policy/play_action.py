@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 
+from bm_msgs.action import PlayMotion
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNode
 
 from bm_core.errors import RobotError
-from bm_msgs.action import PlayMotion
 from bm_policy.publishers import progress_of
 from bm_sim2real.operation.control_client import ControlClient
 from bm_sim2real.operation.messages import Played, Step, Verb
@@ -22,13 +23,14 @@ _FEEDBACK_S = 0.1
 class PlayAction:
     """One goal at a time, because the state machine plays one motion at a time and refuses another."""
 
-    def __init__(self, node: LifecycleNode, control: ControlClient, group: CallbackGroup) -> None:
-        self._node, self._control = node, control
+    def __init__(self, node: LifecycleNode, group: CallbackGroup) -> None:
+        self.control: ControlClient | None = None
+        """While the node is configured."""
         self._ended = threading.Event()
         self._played: dict[int, Played] = {}
         self._step: Step | None = None
         self._errors: list[float] = []
-        self._server = ActionServer(
+        ActionServer(
             node,
             PlayMotion,
             "policy/play_motion",
@@ -37,11 +39,10 @@ class PlayAction:
             callback_group=group,
         )
 
-    def destroy(self) -> None:
-        """Takes the action off the network; a goal that runs ends as not completed."""
+    def end(self) -> None:
+        """The control loop has ended; a goal that runs ends as not completed."""
         self._step = None
         self._ended.set()
-        self._server.destroy()
 
     def on_step(self, step: Step, error: float) -> None:
         """The newest control step, and the tracking error, m."""
@@ -60,7 +61,9 @@ class PlayAction:
         self._ended.clear()
         self._errors = []
         try:
-            answer = self._control.request(Verb.PLAY, goal.request.motion)
+            if self.control is None:
+                raise RobotError("play: refused: the policy is not configured")
+            answer = self.control.request(Verb.PLAY, goal.request.motion)
         except RobotError as error:
             goal.abort()
             result.message = str(error)
@@ -77,7 +80,7 @@ class PlayAction:
             self._feed(goal)
             if goal.is_cancel_requested and not is_cancelled:
                 is_cancelled = True
-                self._control.request(Verb.BRAKE)
+                self._brake()
         played = self._played.get(identity)
         result.completed = played is not None and played.is_completed
         result.message = "the policy was deactivated" if played is None else played.text
@@ -89,6 +92,11 @@ class PlayAction:
         else:
             goal.abort()
         return result
+
+    def _brake(self) -> None:
+        if self.control is not None:
+            with contextlib.suppress(RobotError):  # the loop has ended meanwhile, damping
+                self.control.request(Verb.BRAKE)
 
     def _feed(self, goal: ServerGoalHandle) -> None:
         step = self._step

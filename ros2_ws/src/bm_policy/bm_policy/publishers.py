@@ -6,6 +6,8 @@ import json
 import math
 from collections.abc import Mapping
 
+from bm_g1_bridge import topics
+from bm_msgs.msg import JointCommand, PolicyStatus, PolicyVector
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TransformStamped
@@ -15,8 +17,7 @@ from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from bm_core.g1 import G1
-from bm_g1_bridge import topics
-from bm_msgs.msg import JointCommand, PolicyStatus, PolicyVector
+from bm_core.urdf import BASE_FRAME
 from bm_sim2real.operation.messages import Ready, Step
 from bm_sim2real.ros_support.ghost import Ghost
 from bm_sim2real.ros_support.messages import doubles, fill_joint_command, floats, set_quaternion, set_vector
@@ -28,14 +29,14 @@ GHOST = "reference/"
 class PolicyPublishers:
     """Every step /joint_command and the exact vectors; status and reference less often."""
 
-    def __init__(self, node: LifecycleNode, ready: Ready, odom_frame: str) -> None:
+    def __init__(self, node: LifecycleNode, odom_frame: str) -> None:
         create = node.create_lifecycle_publisher
-        self._motions = list(ready.motions)
+        self._motions: list[str] = []
         self._command, self._vector, self._status = JointCommand(), PolicyVector(), PolicyStatus()
         self._ghost_joints = JointState()
         self._ghost_joints.name = list(G1.joint_names)
         self._ghost_root = TransformStamped()
-        self._ghost_root.header.frame_id, self._ghost_root.child_frame_id = odom_frame, f"{GHOST}pelvis"
+        self._ghost_root.header.frame_id, self._ghost_root.child_frame_id = odom_frame, f"{GHOST}{BASE_FRAME}"
         self._command_pub = create(JointCommand, topics.JOINT_COMMAND, topics.command(is_publisher=True))
         self._observation_pub = create(PolicyVector, "policy/observation", topics.record())
         self._action_pub = create(PolicyVector, "policy/action", topics.record())
@@ -45,14 +46,11 @@ class PolicyPublishers:
         self.diagnostics = create(DiagnosticArray, "/diagnostics", topics.record(10))
         # Not a lifecycle publisher: whoever looks at an inactive policy may know what it is.
         self._description_pub = node.create_publisher(String, "policy/description", topics.latched())
-        self._description_pub.publish(String(data=json.dumps(ready.description)))
-        self._all = [self._command_pub, self._observation_pub, self._action_pub, self._status_pub]
-        self._all += [self._ghost_pub, self._tf_pub, self.diagnostics, self._description_pub]
 
-    def destroy(self, node: LifecycleNode) -> None:
-        """Takes the topics off the network."""
-        for publisher in self._all:
-            node.destroy_publisher(publisher)
+    def describe(self, ready: Ready) -> None:
+        """Latched: what runs here."""
+        self._motions = list(ready.motions)
+        self._description_pub.publish(String(data=json.dumps(ready.description)))
 
     def publish_step(self, step: Step, stamp: Time) -> None:
         """The command, and what went into the network and came out of it."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from bm_msgs.srv import SelectMotion, SetMode
 from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNode
 from std_srvs.srv import Trigger
 
 from bm_core.errors import RobotError
-from bm_msgs.srv import SelectMotion, SetMode
 from bm_sim2real.operation.control_client import ControlClient
 from bm_sim2real.operation.messages import Verb
 
@@ -17,20 +17,15 @@ from bm_sim2real.operation.messages import Verb
 class OperatorServices:
     """Each service is one request; the answer's text is the response's message."""
 
-    def __init__(self, node: LifecycleNode, control: ControlClient, group: CallbackGroup) -> None:
-        self._node, self._control = node, control
+    def __init__(self, node: LifecycleNode, group: CallbackGroup) -> None:
+        self._node = node
+        self.control: ControlClient | None = None
+        """While the node is configured."""
         create = node.create_service
-        self._services = [
-            create(Trigger, "arm", self._on_arm, callback_group=group),
-            create(Trigger, "reset", self._on_reset, callback_group=group),
-            create(SetMode, "set_mode", self._on_set_mode, callback_group=group),
-            create(SelectMotion, "policy/select_motion", self._on_select, callback_group=group),
-        ]
-
-    def destroy(self) -> None:
-        """Takes them off the network."""
-        for service in self._services:
-            self._node.destroy_service(service)
+        create(Trigger, "arm", self._on_arm, callback_group=group)
+        create(Trigger, "reset", self._on_reset, callback_group=group)
+        create(SetMode, "set_mode", self._on_set_mode, callback_group=group)
+        create(SelectMotion, "policy/select_motion", self._on_select, callback_group=group)
 
     def _on_arm(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         return self._ask(response, Verb.ARM)
@@ -46,7 +41,9 @@ class OperatorServices:
 
     def _ask(self, response: Any, verb: Verb, argument: str = "") -> Any:
         try:
-            answer = self._control.request(verb, argument)
+            if self.control is None:
+                raise RobotError(f"{verb.value}: refused: the policy is not configured")
+            answer = self.control.request(verb, argument)
             response.success, response.message = answer.is_granted, answer.text
         except RobotError as error:
             response.success, response.message = False, str(error)
