@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
 
@@ -61,11 +61,9 @@ class Collect:
     """Also write a summary as one JSON document."""
 
     def __call__(self) -> int:
-        from bm_core.errors import ConfigError
+        from bm_training.diffusion.task_setup import chosen_motions, default_device, teacher_task
 
-        if (self.motion_set is None) == (self.motions is None):
-            raise ConfigError("give either --motion-set or --motions")
-        import torch
+        motions = chosen_motions(self.motion_set, self.motions, self.motion_root)
         from isaaclab.app import launch_simulation
         from isaaclab.envs import ManagerBasedRLEnv
 
@@ -74,13 +72,22 @@ class Collect:
         from bm_training.diffusion.teacher import read_teacher
         from bm_training.diffusion.window_keeper import KeeperConfig
 
-        device = self.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
-        teacher, motions = read_teacher(self.teacher, device), self._motions()
+        device = default_device(self.device)
+        teacher = read_teacher(self.teacher, device)
         writer = self._writer(teacher, motions)
         # A continued collection must not see the same noise again.
         seed = self.seed + 7919 * writer.num_shards
         ladder = tuple(self.noise * rung for rung in ActionNoiseConfig.ladder)
-        env_cfg = collection_env_cfg(self._task(teacher, motions, device, seed), self.rollout_s)
+        task = teacher_task(
+            teacher,
+            motions,
+            num_envs=self.num_envs,
+            backend=self.backend,
+            device=device,
+            seed=seed,
+            max_delay_ms=self.max_delay_ms,
+        )
+        env_cfg = collection_env_cfg(task, self.rollout_s)
         with launch_simulation(env_cfg, None):
             env = ManagerBasedRLEnv(env_cfg)
             try:
@@ -95,29 +102,6 @@ class Collect:
 
     # -- parts
 
-    def _motions(self) -> LoadedMotionSet:
-        from bm_training.tracking.motion_set import motion_set_of_paths, read_motion_set
-
-        if self.motion_set is not None:
-            return read_motion_set(self.motion_set, self.motion_root)
-        return motion_set_of_paths(str(self.motions).split(","), self.motion_root)
-
-    def _task(self, teacher: TeacherCheckpoint, motions: LoadedMotionSet, device: str, seed: int) -> Any:
-        from bm_training.sampling import AdaptiveSamplerConfig, SamplingMode
-        from bm_training.tracking.env_cfg import PHYSICS_DT, Backend, TaskConfig
-
-        return TaskConfig(
-            load_motions=motions.on_device,
-            num_envs=self.num_envs,
-            backend=Backend(self.backend),
-            device=device,
-            seed=seed,
-            state_estimation=teacher.state_estimation,
-            reference_window=teacher.reference_window,
-            max_delay_steps=round(self.max_delay_ms / (1000.0 * PHYSICS_DT)),
-            sampler=AdaptiveSamplerConfig(mode=SamplingMode.UNIFORM),
-        )
-
     def _writer(self, teacher: TeacherCheckpoint, motions: LoadedMotionSet) -> RolloutWriter:
         from bm_training.diffusion.rollout_file import RolloutWriter
 
@@ -128,6 +112,7 @@ class Collect:
             "motion_set_sha256": motions.sha256,
             "noise": str(self.noise),
             "survive": str(self.survive),
+            "rollout_s": str(self.rollout_s),
             "max_delay_ms": str(self.max_delay_ms),
             "seed": str(self.seed),
             "commit": repository_commit(),

@@ -30,6 +30,11 @@ class NoisyJointPosition(DelayedJointPosition):
     noise: Tensor | None = None
     """(E, 29) network units, of the next control step."""
 
+    def recall(self, action: Tensor) -> None:
+        """Make `action` (E, 29) the one that was applied last: its target still stands while the next one is late."""
+        self._target = self.default_joint_pos + self._scale * action
+        self._is_new.zero_()
+
     def process_actions(self, actions: Tensor) -> None:
         """As its parent's, with the noise on the target."""
         super().process_actions(actions)

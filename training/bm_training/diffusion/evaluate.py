@@ -76,20 +76,29 @@ class EvaluateDiffusion:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
-        import torch
         from isaaclab.app import launch_simulation
         from isaaclab.envs import ManagerBasedRLEnv
 
         from bm_training.diffusion.stage import Stage, stage_env_cfg
+        from bm_training.diffusion.task_setup import default_device, teacher_task
         from bm_training.diffusion.teacher import read_teacher
         from bm_training.diffusion.trainer import load_model
+        from bm_training.diffusion.walk_clip import walk_motions
         from bm_training.tracking.checkpoint import find_checkpoint
 
-        device = self.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        device = default_device(self.device)
         combinations = self._combinations()
         spec, model = load_model(find_checkpoint(self.model), device)
         teacher = read_teacher(self.teacher, device)
-        task = walk_task(teacher, self.num_envs, self.backend, device, self.seed, self.max_delay_ms)
+        task = teacher_task(
+            teacher,
+            walk_motions(),
+            num_envs=self.num_envs,
+            backend=self.backend,
+            device=device,
+            seed=self.seed,
+            max_delay_ms=self.max_delay_ms,
+        )
         cfg = stage_env_cfg(task, self.randomise)
         with launch_simulation(cfg, None):
             env = ManagerBasedRLEnv(cfg)
@@ -177,28 +186,6 @@ class EvaluateDiffusion:
         names = ("task", "runs", "success_rate", "fall_rate", "velocity_error")
         summary = {name: rows[0].get(name) for name in names}
         write_result(self.json, command="train eval-diffusion", rows=rows, summary=summary, passed=passed)
-
-
-def walk_task(teacher: Any, num_envs: int, backend: str, device: str, seed: int, max_delay_ms: float) -> Any:
-    """The tracking task on a steady walk, as TaskConfig."""
-    from bm_training.diffusion.walk_clip import steady_walk
-    from bm_training.sampling import AdaptiveSamplerConfig, SamplingMode, StartStateConfig
-    from bm_training.tracking.env_cfg import PHYSICS_DT, Backend, TaskConfig
-    from bm_training.tracking.motion_set import LoadedMotionSet, Role
-
-    walk = LoadedMotionSet(name="walk", clips=(steady_walk(),), weights=(1.0,), roles=(Role.OTHER,))
-    return TaskConfig(
-        load_motions=walk.on_device,
-        num_envs=num_envs,
-        backend=Backend(backend),
-        device=device,
-        seed=seed,
-        state_estimation=teacher.state_estimation,
-        reference_window=teacher.reference_window,
-        max_delay_steps=round(max_delay_ms / (1000.0 * PHYSICS_DT)),
-        sampler=AdaptiveSamplerConfig(mode=SamplingMode.UNIFORM),
-        start_state=StartStateConfig(probability=0.0),
-    )
 
 
 def _whole_steps(text: str) -> int:

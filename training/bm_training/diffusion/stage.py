@@ -80,9 +80,11 @@ class Stage:
         self.motion.begin(self._all, motion_id, frame)
         self._look()
 
-    def place(self, root: Tensor, joint_pos: Tensor, joint_vel: Tensor) -> None:
-        """All robots into states (E, 13), (E, 29), (E, 29), e.g. recorded ones."""
+    def place(self, root: Tensor, joint_pos: Tensor, joint_vel: Tensor, last_action: Tensor) -> None:
+        """All robots into recorded states (E, 13), (E, 29), (E, 29), which action (E, 29) had led to."""
         self.robot.write(self._all, root[:, :3], root[:, 3:7], root[:, 7:], torch.stack([joint_pos, joint_vel]))
+        self.action.recall(last_action)
+        self._env.action_manager.action.copy_(last_action)
 
     def follow(self, motion_id: Tensor, frame: Tensor) -> None:
         """The tracker's reference: `frame` is what the robots have just reached, moved onto them in xy and yaw."""

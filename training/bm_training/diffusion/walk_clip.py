@@ -9,6 +9,7 @@ from bm_core.locomotion.config import GaitConfig
 from bm_core.locomotion.generator import generate
 from bm_core.motion import MotionClip
 from bm_training.motions.locomotion.clips import to_clip
+from bm_training.tracking.motion_set import LoadedMotionSet, Role
 
 SPEED = 0.6
 """m/s, of Walk + Perturb's start (DESIGN section 6)."""
@@ -24,3 +25,8 @@ def steady_walk(speed: float = SPEED) -> MotionClip:
     frames = round((_WALK_IN_S + _RUN_OUT_S) / CONTROL_DT) + STARTS
     motion = generate(np.tile([speed, 0.0, 0.0], (frames, 1)), GaitConfig())
     return to_clip(f"walk_{speed:.1f}", motion, round(_WALK_IN_S / CONTROL_DT))
+
+
+def walk_motions() -> LoadedMotionSet:
+    """The walk alone, as the motions of a task."""
+    return LoadedMotionSet(name="walk", clips=(steady_walk(),), weights=(1.0,), roles=(Role.OTHER,))

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from bm_core.errors import ConfigError
-from bm_core.g1 import G1
-from bm_training.diffusion.rollout_file import ROOT_WIDTH, Rollouts
-
-_JOINTS = len(G1.joint_names)
+from bm_training.diffusion.frame_rows import as_rollouts, frame_row, row_widths
+from bm_training.diffusion.rollout_file import Rollouts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +31,7 @@ class WindowKeeper:
 
     def __init__(self, config: KeeperConfig, robots: int, action_width: int, device: str | torch.device) -> None:
         self._config = config
-        self._widths = [ROOT_WIDTH, _JOINTS, _JOINTS, action_width, action_width, 1]
-        self._frames = torch.zeros(robots, config.survive, sum(self._widths), device=device)
+        self._frames = torch.zeros(robots, config.survive, sum(row_widths(action_width)), device=device)
         self._source = torch.zeros(robots, dtype=torch.int32, device=device)
         self._steps = torch.arange(config.steps, device=device)
         self.age = torch.zeros(robots, dtype=torch.int64, device=device)
@@ -51,7 +48,7 @@ class WindowKeeper:
         source: Tensor,
     ) -> None:
         """One frame of all robots, before the step: (E, 13), (E, 29), (E, 29), (E, A), (E, A), (E,) bool, (E,)."""
-        row = torch.cat([root, joint_pos, joint_vel, label, applied, jolted[:, None].to(root.dtype)], dim=-1)
+        row = frame_row(root, joint_pos, joint_vel, label, applied, jolted)
         # A ring: when a frame is written over, its episode was kept or is lost.
         place = (self.age % self._config.survive)[:, None, None].expand(-1, 1, row.shape[-1])
         self._frames.scatter_(1, place, row[:, None])
@@ -70,14 +67,4 @@ class WindowKeeper:
         if len(which) == 0:
             return None
         place = (start[which, None] + self._steps) % config.survive
-        parts = self._frames[which[:, None], place].cpu().split(self._widths, dim=-1)
-        root, joint_pos, joint_vel, label, applied, jolted = (part.numpy() for part in parts)
-        return Rollouts(
-            root=root.astype("float32"),
-            joint_pos=joint_pos.astype("float16"),
-            joint_vel=joint_vel.astype("float16"),
-            action_label=label.astype("float16"),
-            action_applied=applied.astype("float16"),
-            jolted=jolted.astype("uint8"),
-            source=self._source[which].cpu().numpy(),
-        )
+        return as_rollouts(self._frames[which[:, None], place], self._source[which])

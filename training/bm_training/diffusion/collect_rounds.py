@@ -1,0 +1,185 @@
+"""`bm collect rounds`: closed-loop data of a diffusion model. Also `python -m bm_training.diffusion.collect_rounds`."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
+
+if TYPE_CHECKING:
+    from bm_training.diffusion.rollout_file import Rollouts, RolloutWriter
+    from bm_training.diffusion.rounds import Rounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectRounds:
+    """Let a diffusion model act, let the tracker take over from its states, keep what survives as a collection.
+
+    Exit 0 collected (also when stopped by a signal), 2 could not run.
+    """
+
+    model: Path
+    """Run or checkpoint of `bm train diffusion`; its averaged weights."""
+    out: Path
+    """Folder of the collection; one that was begun alike is continued."""
+    teacher: Path
+    """Run or checkpoint of `bm train tracking`."""
+    motion_set: str | None = None
+    """Motions to start from and to be picked up by: name of a shipped set, or a .yaml file."""
+    motions: str | None = None
+    """Instead of a set: clips and folders, separated by commas."""
+    motion_root: Path | None = None
+    """Replaces ${MOTIONS} in a motion set (else the variable BM_MOTIONS does); --motions may be relative to it."""
+    episodes: int = 20_000
+    """In all, those collected before included."""
+    steps: int = 125
+    """Frames of an episode, as in the collection that it will be trained with."""
+    survive: int = 250
+    """Frames from the takeover that the tracker must last."""
+    run: int = 200
+    """Frames that the model acts each time."""
+    guided: float = 0.5
+    """Share of the runs that follow random velocities."""
+    kick: float = 0.5
+    """m/s, largest kick, about once a second while the model acts."""
+    latency_ms: float = 20.0
+    """Between a state and the first action planned from it."""
+    passes: int | None = None
+    """Denoising passes; default: the model's spec."""
+    cold: bool = False
+    """Plans start from noise, not from the last plan."""
+    guidance: Path | None = None
+    """JSON file with guidance settings that differ from the defaults."""
+    backend: Literal["newton", "ovphysx", "physx"] = "newton"
+    """Physics"""
+    device: str | None = None
+    """cuda:0, cpu, ...; default: a GPU where there is one."""
+    num_envs: int = 2048
+    """Robots"""
+    max_delay_ms: float = 20.0
+    """Commands reach the motors 0..this late, drawn per robot; besides the planning latency."""
+    shard_episodes: int = 2048
+    """At least so many go into a file."""
+    max_minutes: float | None = None
+    """Stop after this time and write what there is."""
+    seed: int = 1000
+    json: Path | None = None
+    """Also write the counts as one JSON document."""
+
+    def __call__(self) -> int:
+        from bm_training.diffusion.task_setup import chosen_motions, default_device, teacher_task
+
+        motions = chosen_motions(self.motion_set, self.motions, self.motion_root)
+        from isaaclab.app import launch_simulation
+        from isaaclab.envs import ManagerBasedRLEnv
+
+        from bm_training.diffusion.rollout_file import RolloutWriter
+        from bm_training.diffusion.stage import Stage, stage_env_cfg
+        from bm_training.diffusion.teacher import read_teacher
+
+        device = default_device(self.device)
+        teacher = read_teacher(self.teacher, device)
+        names = [clip.name for clip in motions.clips]
+        writer = RolloutWriter(self.out, steps=self.steps, sources=names, provenance=self._provenance(teacher.name))
+        seed = self.seed + 7919 * writer.num_shards
+        task = teacher_task(
+            teacher,
+            motions,
+            num_envs=self.num_envs,
+            backend=self.backend,
+            device=device,
+            seed=seed,
+            max_delay_ms=self.max_delay_ms,
+        )
+        cfg = stage_env_cfg(task, is_randomised=True)
+        with launch_simulation(cfg, None):
+            env = ManagerBasedRLEnv(cfg)
+            try:
+                rounds = self._rounds(Stage(env, teacher), seed)
+                self._collect(rounds, writer, seed)
+            finally:
+                env.close()
+        if self.json is not None:
+            self._write_summary(rounds, writer)
+        return 0
+
+    # -- parts
+
+    def _rounds(self, stage: Any, seed: int) -> Rounds:
+        from bm_core.diffusion.guidance.settings import GuidanceSpec, read_guidance
+        from bm_core.g1 import CONTROL_DT
+        from bm_training.diffusion.batch_planner import BatchPlanner, BatchPlannerConfig
+        from bm_training.diffusion.rounds import RoundConfig, Rounds
+        from bm_training.diffusion.sampler import TorchDenoiser
+        from bm_training.diffusion.trainer import load_model
+        from bm_training.tracking.checkpoint import find_checkpoint
+
+        spec, model = load_model(find_checkpoint(self.model), stage.device)
+        if self.passes is not None:
+            spec = dataclasses.replace(spec, sampler=dataclasses.replace(spec.sampler, passes=self.passes))
+        denoiser = TorchDenoiser(model, is_bf16=stage.device.startswith("cuda"))
+        latency = round(self.latency_ms / (1000.0 * CONTROL_DT))
+
+        def make_planner(run_seed: int) -> BatchPlanner:
+            config = BatchPlannerConfig(latency=latency, is_warm=not self.cold, seed=run_seed)
+            return BatchPlanner(spec, denoiser, stage.num_robots, stage.device, config)
+
+        guidance = GuidanceSpec() if self.guidance is None else read_guidance(self.guidance)
+        config = RoundConfig(run=self.run, steps=self.steps, survive=self.survive, guided=self.guided, kick=self.kick)
+        return Rounds(stage, make_planner, guidance, config, seed)
+
+    def _provenance(self, teacher: str) -> dict[str, str]:
+        names = ("run", "survive", "guided", "kick", "latency_ms", "passes", "cold", "max_delay_ms", "seed")
+        options = {name: str(getattr(self, name)) for name in names}
+        return {"teacher": teacher, "policy": self.model.name, "commit": repository_commit(), **options}
+
+    def _collect(self, rounds: Rounds, writer: RolloutWriter, seed: int) -> None:
+        from bm_training.diffusion.rollout_file import joined
+
+        stopped: list[bool] = []
+        waiting: list[Rollouts] = []
+        started = time.monotonic()
+        with stopped_by_signals(lambda: stopped.append(True)):
+            while not stopped:
+                count = writer.manifest.episodes + sum(part.episodes for part in waiting)
+                late = self.max_minutes is not None and time.monotonic() - started > 60.0 * self.max_minutes
+                if count >= self.episodes or late:
+                    break
+                waiting += rounds.episodes()
+                self._progress(rounds, writer.manifest.episodes + sum(part.episodes for part in waiting), started)
+                if sum(part.episodes for part in waiting) >= self.shard_episodes:
+                    writer.write_shard(joined(waiting), seed)
+                    waiting = []
+        if waiting:
+            writer.write_shard(joined(waiting), seed)
+
+    def _progress(self, rounds: Rounds, episodes: int, started: float) -> None:
+        count = rounds.count
+        report(
+            f"{episodes}/{self.episodes} episodes  {count.falls_per_minute:.2f} falls/min  "
+            f"survived {count.survived}/{count.takeovers} takeovers, "
+            f"{count.survived_before_falls}/{count.takeovers_before_falls} of them before falls  "
+            f"{time.monotonic() - started:.0f} s"
+        )
+
+    def _write_summary(self, rounds: Rounds, writer: RolloutWriter) -> None:
+        from bm_sim2real.result_json import write_result
+
+        assert self.json is not None
+        count = rounds.count
+        summary = {
+            **dataclasses.asdict(count),
+            "falls_per_minute": count.falls_per_minute,
+            "episodes": writer.manifest.episodes,
+            "hours": writer.manifest.hours,
+        }
+        write_result(self.json, command="collect rounds", rows=[], summary=summary, passed=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run_as_module(CollectRounds, "bm collect rounds"))
