@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from bm_core.errors import RobotError
 from bm_core.state import RobotState
-from bm_sim2real.bridge.records import pack_command, unpack_covariance, unpack_state
+from bm_sim2real.bridge.records import pack_command, unpack_covariance, unpack_remote, unpack_state, unpack_temperature
 from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
 from bm_sim2real.faults import Fault, Reaction
 from bm_sim2real.guard_limits import TICKS_PER_PERIOD
 from bm_sim2real.holds import Hold
 from bm_sim2real.mailbox import PolicyCommand
+from bm_sim2real.robots.unitree.remote import Remote, read_remote
 
 _POLL_S = 0.0005
 
@@ -50,6 +51,16 @@ class BridgeClient:
         """(6, 6) of the newest reading's estimated position (m) and velocity (m/s), world frame; zeros without one."""
         data = self._memory.state.read()
         return np.zeros((6, 6)) if data is None else unpack_covariance(data)
+
+    def motor_temperature(self) -> NDArray[np.float32]:
+        """(29,) degC of the newest reading, the hotter of each motor's two sensors."""
+        data = self._memory.state.read()
+        return np.zeros(0, dtype=np.float32) if data is None else unpack_temperature(data)
+
+    def remote(self) -> Remote:
+        """Buttons and sticks of the robot's own remote, from the newest reading."""
+        data = self._memory.state.read()
+        return Remote() if data is None else read_remote(unpack_remote(data))
 
     def reset_estimate(self) -> None:
         """The robot stands now: its estimate begins anew at x = y = 0."""

@@ -26,11 +26,11 @@ from bm_sim2real.holds import hold_names
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
 from bm_sim2real.robots.unitree.robot import UnitreeRobot
-from bm_sim2real.timing import LateHistogram, percentiles
+from bm_sim2real.timing import LateHistogram
+from bm_sim2real.timing_window import TimingWindow
 
 _STATUS_EVERY = 25
 """Ticks between two publications of the status (50 ms)."""
-_TIMES_KEPT = 2500
 _ZERO = np.zeros(29)
 
 
@@ -60,8 +60,7 @@ class BridgeCore:
         self._command_at = self._ticked_at = time.perf_counter()
         self.late = LateHistogram()
         """Of the writer's ticks."""
-        self._periods: list[float] = []
-        self._ages: list[float] = []
+        self._periods, self._ages = TimingWindow(), TimingWindow()
         memory.words[Word.MODE_MACHINE] = robot.low_state.mode_machine + 1
         self._warm_up()
 
@@ -103,7 +102,7 @@ class BridgeCore:
         words, covariance = self.memory.words, None
         if self.estimate is not None:
             state, covariance = self.estimate.of(state, words)
-        self.memory.state.write(pack_state(state, covariance))
+        self.memory.state.write(pack_state(state, covariance, self.robot.low_state))
         self.tick_count += 1
         words[Word.HEARTBEAT] = self.tick_count
         words[Word.IS_READY] = 1
@@ -137,8 +136,8 @@ class BridgeCore:
         return self._arm_answer
 
     def timing_ms(self) -> dict[str, dict[str, float]]:
-        """p50, p99, max."""
-        return {"writer_period": percentiles(self._periods, 1e3), "command_age": percentiles(self._ages, 1e3)}
+        """p50, p99, max since the start; the age while somebody is armed."""
+        return {"writer_period": self._periods.percentiles_ms(), "command_age": self._ages.percentiles_ms()}
 
     def publish_status(self) -> None:
         """Into the shared memory."""
@@ -220,6 +219,7 @@ class BridgeCore:
         if not self._arm_answer:
             self._lease_base, self._lease_seq = self._sequence, 0
             self._seen_index = self.memory.command.index  # what a former client left there is not ours
+            self._command_at = time.perf_counter()
             words[Word.LEASE] = lease
         self.publish_status()
         words[Word.ARM_ANSWER] = lease
@@ -245,10 +245,7 @@ class BridgeCore:
 
     def _time(self, age: float) -> None:
         now = time.perf_counter()
-        self._periods.append(now - self._ticked_at)
+        self._periods.add(now - self._ticked_at)
         self._ticked_at = now
         if self.memory.words[Word.LEASE]:
-            self._ages.append(age)
-        for times in (self._periods, self._ages):
-            if len(times) > 2 * _TIMES_KEPT:
-                del times[:_TIMES_KEPT]
+            self._ages.add(age)

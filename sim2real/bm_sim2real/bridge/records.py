@@ -11,6 +11,8 @@ from bm_core.g1 import G1
 from bm_core.state import LowCommand, RobotState
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
+from bm_sim2real.robots.unitree.low_state import LowState
+from bm_sim2real.robots.unitree.remote import SIZE as REMOTE_BYTES
 
 _NUM_JOINTS = len(G1.joint_names)
 _MODES = tuple(Mode)
@@ -28,6 +30,8 @@ _STATE = np.dtype(
         ("base_pos", "<f8", 3),
         ("base_vel_b", "<f8", 3),
         ("base_covariance", "<f8", (6, 6)),
+        ("motor_temperature", "<f4", _NUM_JOINTS),
+        ("remote", "u1", REMOTE_BYTES),
     ]
 )
 _COMMAND = np.dtype(
@@ -66,8 +70,13 @@ def unpack_command(data: bytes) -> LeasedCommand | None:
     return LeasedCommand(lease=int(record["lease"]), command=PolicyCommand(low=low, mode=_MODES[mode]))
 
 
-def pack_state(state: RobotState, covariance: NDArray[np.float64] | None = None) -> bytes:
-    """`covariance` (6, 6) of the estimate's position and velocity, world frame, where there is an estimate."""
+def pack_state(
+    state: RobotState, covariance: NDArray[np.float64] | None = None, low_state: LowState | None = None
+) -> bytes:
+    """`covariance` (6, 6) of the estimate's position and velocity, world frame, where there is an estimate.
+
+    `low_state`: the message that the reading is from, for what RobotState does not hold.
+    """
     record = np.zeros((), _STATE)
     record["seq"], record["time"] = state.seq, state.time
     record["joint_pos"], record["joint_vel"] = state.joint_pos, state.joint_vel
@@ -78,6 +87,9 @@ def pack_state(state: RobotState, covariance: NDArray[np.float64] | None = None)
         record["base_pos"], record["base_vel_b"] = state.pelvis_pos_w, state.pelvis_lin_vel_b
     if covariance is not None:
         record["base_covariance"] = covariance
+    if low_state is not None:
+        record["motor_temperature"] = low_state.motor_temperature
+        record["remote"] = np.frombuffer(low_state.remote, np.uint8)
     return record.tobytes()
 
 
@@ -102,3 +114,13 @@ def unpack_state(data: bytes) -> RobotState:
 def unpack_covariance(data: bytes) -> NDArray[np.float64]:
     """(6, 6) of the estimate's position (m) and velocity (m/s), world frame; zeros without an estimate."""
     return np.frombuffer(data, _STATE)[0]["base_covariance"]
+
+
+def unpack_temperature(data: bytes) -> NDArray[np.float32]:
+    """(29,) degC of the motors."""
+    return np.frombuffer(data, _STATE)[0]["motor_temperature"]
+
+
+def unpack_remote(data: bytes) -> bytes:
+    """The wireless remote's 40 bytes, for read_remote."""
+    return np.frombuffer(data, _STATE)[0]["remote"].tobytes()

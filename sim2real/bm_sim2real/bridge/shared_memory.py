@@ -22,7 +22,7 @@ from bm_core.errors import RobotError
 from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
 
 MAGIC = 0x424D4252_49444745
-SCHEMA = 2
+SCHEMA = 3
 FOLDER = Path("/dev/shm")
 _WORDS = 32
 _HEADER = 8 * _WORDS
@@ -126,7 +126,7 @@ class BridgeMemory:
     """The mapped file. `words` is indexed by Word; `command`, `state` and `status` are boxes."""
 
     COMMAND_BYTES = 1400
-    STATE_BYTES = 1200
+    STATE_BYTES = 1600
     STATUS_BYTES = 8000
 
     def __init__(self, fd: int) -> None:

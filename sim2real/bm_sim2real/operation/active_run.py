@@ -13,7 +13,7 @@ from bm_sim2real.operation.config import ControlConfig
 from bm_sim2real.operation.messages import Answer, Ended, Request, Step, Verb
 from bm_sim2real.operation.playlist import Playlist
 from bm_sim2real.operation.supervisor import Supervisor
-from bm_sim2real.operation.timing_window import TimingWindow
+from bm_sim2real.timing_window import TimingWindow
 from bm_sim2real.state_machine import StateMachine
 
 _TIMING_EVERY = 50
