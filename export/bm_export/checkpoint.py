@@ -42,7 +42,11 @@ def load_tracker(run_or_file: str | Path) -> TrainedTracker:
     path = find_checkpoint(Path(run_or_file))
     state = _read(path)
     contract = _contract(path, state)
-    actor = _actor(path, state["alg"]["actor_state_dict"], _activation(path, state["ppo"]))
+    settings = _settings(path, state["ppo"])
+    weights = state["alg"]["actor_state_dict"]
+    actor = _actor(path, weights, settings["activation"])
+    if settings.get("obs_normalization") and not _under(weights, _NORMALISER):
+        raise BundleError(f"{path}: the observation normaliser is missing, and the settings train with one")
     _check_actor(path, actor, contract)
     return TrainedTracker(actor=actor, contract=contract)
 
@@ -93,12 +97,12 @@ def _contract(path: Path, state: dict[str, Any]) -> Contract:
     return dataclasses.replace(contract, training=dataclasses.replace(contract.training, steps=int(state["steps"])))
 
 
-def _activation(path: Path, settings: dict[str, Any]) -> str:
+def _settings(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Weights do not tell what joins them; the trainer's own translation of its settings does."""
     from bm_training.tracking.ppo_cfg import PpoConfig
 
     try:
-        return PpoConfig(**settings).as_rsl_rl(None)["actor"]["activation"]
+        return PpoConfig(**settings).as_rsl_rl(None)["actor"]
     except TypeError as error:
         raise BundleError(f"{path}: its PPO settings are not those of this version: {error}") from error
 

@@ -11,12 +11,21 @@ import tyro
 
 @dataclass(frozen=True, kw_only=True)
 class ExportTracking:
-    """Turn a checkpoint into a policy bundle: ONNX graph, contract, golden trace; proven before it is written."""
+    """Turn a checkpoint into a policy bundle: ONNX graph, contract, golden trace; proven before it is written.
+
+    Exit 0 written, 2 refused: ONNX differs from torch, or the file does not prove itself.
+    """
 
     checkpoint: tyro.conf.Positional[Path]
     """model_*.pt or best.pt of bm train tracking, or a run's folder: its newest checkpoint."""
     out: Path = Path("policies/g1_tracker.onnx")
     """Policy bundle to write."""
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    """Of the weights: fp16 for GPUs, int8 for CPUs; the file says what that costs."""
+    batch: Literal["dynamic", "fixed"] = "dynamic"
+    """Rows that the graph takes: any number, or one."""
+    embed_motion: Path | None = None
+    """Put this motion into the graph, which then takes time_step as whole_body_tracking's do: for its runtimes."""
     clip: tuple[Path, ...] = ()
     """Clips or folders to play for the golden trace; default: the shipped clips."""
 
@@ -25,16 +34,21 @@ class ExportTracking:
         from bm_core.errors import ClipError
         from bm_core.motion import find_clips, load_clip
         from bm_export.checkpoint import load_tracker
-        from bm_export.tracker import export_tracker
+        from bm_export.tracker import ExportOptions, export_tracker
 
         tracker = load_tracker(self.checkpoint)
         paths = [path for where in self.clip or (shipped_folder("motions"),) for path in find_clips(where)]
         if not paths:
             raise ClipError("no clip to play for the golden trace; give one with --clip")
-        chosen = [paths[i] for i in sorted({0, len(paths) // 2, len(paths) - 1})]
-        report = export_tracker(tracker.actor, tracker.contract, [load_clip(path) for path in chosen], self.out)
+        chosen = [load_clip(paths[i]) for i in sorted({0, len(paths) // 2, len(paths) - 1})]
+        options = ExportOptions(
+            precision=self.precision,
+            fixed_batch=self.batch == "fixed",
+            embed=None if self.embed_motion is None else load_clip(self.embed_motion),
+        )
+        report = export_tracker(tracker.actor, tracker.contract, chosen, self.out, options)
         print(
-            f"{report.path}: {report.num_bytes / 1e6:.1f} MB, {tracker.contract.observation_dim} observations; "
+            f"{report.path}: {report.num_bytes / 1e6:.1f} MB, {report.observation_dim} observations, {self.precision}; "
             f"ONNX against torch {report.parity_error:.1e}; golden trace of {report.trace.num_ticks} ticks replayed"
         )
         return 0

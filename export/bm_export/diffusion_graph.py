@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bm_core.bundle import PRODUCER
 from bm_core.diffusion.bundle import FREE_SIZE, INPUTS, OUTPUTS
 from bm_core.diffusion.spec import DiffusionSpec
-from bm_export.onnx_graph import IR_VERSION, OPSET
+from bm_export.onnx_graph import IR_VERSION, OPSET, normalise
 
 if TYPE_CHECKING:
     import onnx
@@ -103,13 +103,3 @@ def _exported(
     normalise(model, name)
     onnx.checker.check_model(model, full_check=True)
     return model
-
-
-def normalise(model: onnx.ModelProto, name: str) -> None:
-    """Drop whatever depends on the exporter's version or machine."""
-    model.ir_version, model.producer_name, model.graph.name = IR_VERSION, PRODUCER, name
-    for field in ("producer_version", "domain", "doc_string"):
-        model.ClearField(field)
-    model.graph.ClearField("doc_string")
-    for node in model.graph.node:
-        node.ClearField("doc_string")

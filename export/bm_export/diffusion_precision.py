@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bm_core.errors import ConfigError
-from bm_export.diffusion_graph import normalise
+from bm_export import precision as precisions
+from bm_export.onnx_graph import normalise
 
 if TYPE_CHECKING:
     import onnx
@@ -19,42 +16,8 @@ FLOAT_LAYERS = ("action_in", "action_out")
 
 def with_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
     """The graph with weights as bm_core.diffusion.contract.PRECISIONS names them; the argument stays as it is."""
-    if precision == "fp32":
-        return model
-    if precision == "fp16":
-        return _half(model)
-    if precision == "int8":
-        return _int8(model)
-    raise ConfigError(f"precision '{precision}': fp32, fp16 and int8 are known")
-
-
-def _half(model: onnx.ModelProto) -> onnx.ModelProto:
-    import onnx
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    half = convert_float_to_float16(copy, keep_io_types=True)
-    normalise(half, model.graph.name)
-    return half
-
-
-def _int8(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights per column, signed; activations when they come (dynamic): their range changes with the noise level."""
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
     floats = [node.name for node in model.graph.node if any(f"/{name}" in node.name for name in FLOAT_LAYERS)]
-    log = logging.getLogger()
-    level = log.level
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
-        source.write_bytes(model.SerializeToString())
-        log.setLevel(logging.ERROR)  # it recommends a preparation for models other than ours
-        try:
-            quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8, nodes_to_exclude=floats)
-        finally:
-            log.setLevel(level)
-        quantised = onnx.load(target)
-    normalise(quantised, model.graph.name)
-    return quantised
+    changed = precisions.with_precision(model, precision, float_nodes=floats if precision == "int8" else ())
+    if changed is not model:
+        normalise(changed, model.graph.name)
+    return changed

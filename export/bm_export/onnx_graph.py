@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bm_core.bundle import PRODUCER
+from bm_core.foreign_bundle import TIME_STEP
 
 if TYPE_CHECKING:
     import onnx
@@ -16,30 +18,32 @@ OPSET, IR_VERSION = 17, 8
 """Old enough for onnxruntime 1.17 and TensorRT 8.6, new enough for every layer in use."""
 
 
-def onnx_model(actor: nn.Module, observation_dim: int) -> onnx.ModelProto:
-    """`actor` as a graph obs (batch, observation_dim) -> actions (batch, A), float32."""
-    import onnx
+def onnx_model(actor: nn.Module, observation_dim: int, *, fixed_batch: bool = False) -> onnx.ModelProto:
+    """`actor` as a graph obs (batch, observation_dim) -> actions (batch, A), float32; batch 1 if `fixed_batch`."""
     import torch
 
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # The exporter that traces is the one whose output has no file names and stack traces of this machine in it.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            actor,
-            (torch.zeros(1, observation_dim),),
-            buffer,
-            opset_version=OPSET,
-            input_names=["obs"],
-            output_names=["actions"],
-            dynamic_axes={"obs": {0: "batch"}, "actions": {0: "batch"}},
-            dynamo=False,
-        )
-    model = onnx.load_from_string(buffer.getvalue())
-    action_dim = int(actor(torch.zeros(1, observation_dim)).shape[-1])
-    _normalise(model, action_dim)
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    free = {} if fixed_batch else {"obs": {0: "batch"}, "actions": {0: "batch"}}
+    example = torch.zeros(1, observation_dim)
+    model = _exported(actor, (example,), ["obs"], ["actions"], free)
+    # Tracing knows the width of what goes in, not of what comes out.
+    width = model.graph.output[0].type.tensor_type.shape.dim[1]
+    width.ClearField("dim_param")
+    width.dim_value = int(actor(example).shape[-1])
+    return _checked(model)
+
+
+def embedded_model(actor: nn.Module, observation_dim: int, outputs: Sequence[str]) -> onnx.ModelProto:
+    """`actor` (obs, time_step) -> actions and the reference `outputs` as a graph of batch 1, float32."""
+    import torch
+
+    example = (torch.zeros(1, observation_dim), torch.zeros(1, 1))
+    model = _exported(actor, example, ["obs", TIME_STEP], ["actions", *outputs], {})
+    for tensor, value in zip(model.graph.output, actor(*example), strict=True):
+        shape = tensor.type.tensor_type.shape
+        del shape.dim[:]
+        for size in value.shape:
+            shape.dim.add().dim_value = size
+    return _checked(model)
 
 
 def with_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> bytes:
@@ -50,16 +54,42 @@ def with_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def _normalise(model: onnx.ModelProto, action_dim: int) -> None:
-    """Drop whatever depends on the exporter's version or machine, and state the output's width."""
-    model.ir_version = IR_VERSION
-    model.producer_name = PRODUCER
-    model.graph.name = "tracker"
+def normalise(model: onnx.ModelProto, name: str) -> None:
+    """Drop whatever depends on the exporter's version or machine."""
+    model.ir_version, model.producer_name, model.graph.name = IR_VERSION, PRODUCER, name
     for field in ("producer_version", "domain", "doc_string"):
         model.ClearField(field)
     model.graph.ClearField("doc_string")
     for node in model.graph.node:
         node.ClearField("doc_string")
-    width = model.graph.output[0].type.tensor_type.shape.dim[1]
-    width.ClearField("dim_param")
-    width.dim_value = action_dim
+
+
+def _exported(
+    actor: nn.Module, example: tuple, inputs: list[str], outputs: list[str], free: dict[str, dict[int, str]]
+) -> onnx.ModelProto:
+    import onnx
+    import torch
+
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The exporter that traces is the one whose output has no file names and stack traces of this machine in it.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            actor,
+            example,
+            buffer,
+            opset_version=OPSET,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes=free,
+            dynamo=False,
+        )
+    return onnx.load_from_string(buffer.getvalue())
+
+
+def _checked(model: onnx.ModelProto) -> onnx.ModelProto:
+    import onnx
+
+    normalise(model, "tracker")
+    onnx.checker.check_model(model, full_check=True)
+    return model

@@ -31,6 +31,7 @@ Array = NDArray[np.float64]
 
 _TICK = 0.002
 _DECIMATION = round(CONTROL_DT / _TICK)
+_PLAY_TICKS = 25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +57,9 @@ def record_rollout(
     rng = np.random.default_rng(config.seed)
     robot, torso = _Simulation(contract), BodyFromPelvis(ANCHOR_BODY)
     recorder = TraceRecorder(contract, run)
-    for clip in clips:
+    for i, clip in enumerate(clips):
         ticks = config.ticks // len(clips)
-        start = max(0, (clip.num_frames - ticks) // 2)
+        start = int(max(0, clip.num_frames - ticks) * _fraction(i, clips))
         robot.place(clip, start, config, rng)
         reference = MotionReference(clip)
         # The robot stands turned away from the clip by any yaw, and does not quite stand where its reference does.
@@ -68,6 +69,23 @@ def record_rollout(
         for _ in range(ticks):
             robot.advance(recorder.step(robot.state()))
     return recorder.finish()
+
+
+def rollout_observations(contract: Contract, run: Run, clips: Sequence[MotionClip], count: int) -> NDArray[np.float32]:
+    """`count` observations as the policy meets them: half-second plays all over the clips, each from a random offset.
+
+    Returns (count, O).
+    """
+    plays = -(-count // _PLAY_TICKS)
+    spread = [clips[i * len(clips) // plays] for i in range(plays)]
+    config = RolloutConfig(ticks=plays * _PLAY_TICKS, seed=1)
+    return record_rollout(contract, run, spread, config).observation[:count]
+
+
+def _fraction(index: int, clips: Sequence[MotionClip]) -> float:
+    """Where a play begins between a clip's start and end: its middle, or spread evenly if the clip is played often."""
+    same = [i for i, clip in enumerate(clips) if clip is clips[index]]
+    return (same.index(index) + 1) / (len(same) + 1)
 
 
 class _Simulation:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from bm_core.trace_check import Run, TraceReport, check_trace
 CONTRACT_KEY = "bm.contract"
 NORMALISER_KEY = "bm.normaliser"
 """Metadata: "inside" if the graph normalises its observation; missing in bundles without a normaliser."""
+PRECISION_KEY = "bm.precision"
+"""Metadata: JSON of Precision; missing in float32 bundles."""
 _NORMALISER_OPERATORS = {"Sub", "Div"}
 PRODUCER = "beyondmimic-g1"
 MAX_OPSET, MAX_IR_VERSION = 20, 9
@@ -34,8 +36,23 @@ MAX_OPSET, MAX_IR_VERSION = 20, 9
 DEFAULT_TOLERANCE = 1e-4
 """trace_tolerance of float32 networks."""
 
+MAX_TOLERANCE, MAX_INT8_TOLERANCE = 0.1, 0.25
+"""Of float networks and of int8 ones; beyond it a trace would prove nothing."""
+
 EXTRA_KEYS = ("graph_sha256", "trace_tolerance", "golden_trace")
 """What the document holds beside the contract itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """Weights smaller than float32, and what that costs."""
+
+    weights: str
+    """fp16 or int8."""
+    error: float
+    """Largest |got - float32| / max(1, |float32|) on the observations of a rollout, measured at export."""
+    observations: int
+    """How many those were."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +68,10 @@ class Bundle:
     """Largest |got - expected| / max(1, |expected|), measured at export; 1e-4 for float32."""
     warnings: tuple[str, ...]
     """What a foreign bundle lacks; empty for our own."""
+    precision: Precision | None = None
+    """None: float32."""
+    float_trace: GoldenTrace | None = field(default=None, repr=False)
+    """What the same policy does in float32, beside an int8 bundle's own trace: int8 results differ between CPUs."""
 
     @classmethod
     def read(cls, path: str | Path) -> Bundle:
@@ -94,7 +115,10 @@ class Bundle:
         BundleError names the first term or joint that differs. A foreign bundle has no trace: its network only has to
         give finite actions of the right length for a zero observation, and the report says 0 ticks.
         """
-        return check_trace(self.contract, self.trace, self.trace_tolerance, run, str(self.path))
+        report = check_trace(self.contract, self.trace, self.trace_tolerance, run, str(self.path))
+        if self.float_trace is not None:
+            check_trace(self.contract, self.float_trace, self.trace_tolerance, run, f"{self.path}: float32 trace")
+        return report
 
 
 def _own(path: Path, model: OnnxFile) -> Bundle:
@@ -107,8 +131,31 @@ def _own(path: Path, model: OnnxFile) -> Bundle:
     _check_interface(path, contract, model)
     if NORMALISER_KEY in model.metadata and not model.operators >= _NORMALISER_OPERATORS:
         raise BundleError(f"{path}: the observation normaliser is missing in the graph; export the bundle again")
-    trace, tolerance = decode_trace(document["golden_trace"], contract, where), float(document["trace_tolerance"])
-    return Bundle(path=path, contract=contract, model=model, trace=trace, trace_tolerance=tolerance, warnings=())
+    precision, float_trace = _precision(model, contract, path)
+    return Bundle(
+        path=path,
+        contract=contract,
+        model=model,
+        trace=decode_trace(document["golden_trace"], contract, where),
+        trace_tolerance=float(document["trace_tolerance"]),
+        warnings=(),
+        precision=precision,
+        float_trace=float_trace,
+    )
+
+
+def _precision(model: OnnxFile, contract: Contract, path: Path) -> tuple[Precision | None, GoldenTrace | None]:
+    if PRECISION_KEY not in model.metadata:
+        return None, None
+    where = f"{path}: {PRECISION_KEY}"
+    document = strict_json.parse_object(model.metadata[PRECISION_KEY], where)
+    trace = document.pop("float_trace", None)
+    precision = strict_json.build(Precision, document, where)
+    if precision.weights not in ("fp16", "int8"):
+        raise BundleError(f"{where}: weights '{precision.weights}' are unknown; fp16 or int8 expected")
+    if precision.weights == "int8" and trace is None:
+        raise BundleError(f"{where}: an int8 policy needs the float32 trace beside its own; export the bundle again")
+    return precision, None if trace is None else decode_trace(trace, contract, where)
 
 
 def own_document(path: Path, model: OnnxFile) -> dict[str, Any]:
@@ -121,8 +168,9 @@ def own_document(path: Path, model: OnnxFile) -> dict[str, Any]:
     if document["graph_sha256"] != model.graph_sha256:
         raise BundleError(f"{path}: the graph is not the exported one (sha256 differs); copy or export it again")
     tolerance = document["trace_tolerance"]
-    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0.0 < tolerance <= 0.1:
-        raise BundleError(f"{where}: trace_tolerance is {tolerance!r}, a number in (0, 0.1] expected")
+    limit = MAX_INT8_TOLERANCE if PRECISION_KEY in model.metadata else MAX_TOLERANCE
+    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0.0 < tolerance <= limit:
+        raise BundleError(f"{where}: trace_tolerance is {tolerance!r}, a number in (0, {limit}] expected")
     if model.opset > MAX_OPSET or model.ir_version > MAX_IR_VERSION:
         raise BundleError(
             f"{path}: opset {model.opset}, IR {model.ir_version}; at most {MAX_OPSET} and {MAX_IR_VERSION} allowed"
@@ -162,7 +210,14 @@ def _check_tensor(label: str, tensor: Tensor, dim: int, whose: str, hint: str = 
 
 
 def bundle_metadata(
-    contract: Contract, graph_sha256: str, trace: GoldenTrace, tolerance: float, *, has_normaliser: bool = False
+    contract: Contract,
+    graph_sha256: str,
+    trace: GoldenTrace,
+    tolerance: float,
+    *,
+    has_normaliser: bool = False,
+    precision: Precision | None = None,
+    float_trace: GoldenTrace | None = None,
 ) -> dict[str, str]:
     """All metadata of a bundle, in file order; equal policies give equal text.
 
@@ -176,5 +231,10 @@ def bundle_metadata(
         "trace_tolerance": tolerance,
         "golden_trace": encode_trace(trace),
     }
-    normaliser = {NORMALISER_KEY: "inside"} if has_normaliser else {}
-    return {CONTRACT_KEY: json.dumps(document, allow_nan=False), **normaliser, **wbt_metadata(contract)}
+    entries = {CONTRACT_KEY: json.dumps(document, allow_nan=False)}
+    if has_normaliser:
+        entries[NORMALISER_KEY] = "inside"
+    if precision is not None:
+        beside = {} if float_trace is None else {"float_trace": encode_trace(float_trace)}
+        entries[PRECISION_KEY] = json.dumps({**asdict(precision), **beside}, allow_nan=False)
+    return {**entries, **wbt_metadata(contract)}

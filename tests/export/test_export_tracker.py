@@ -139,7 +139,7 @@ def test_metadata_of_other_stacks_keeps_full_precision(checkpoint, clip, tmp_pat
     assert metadata["observation_names"].split(",")[0] == "command"
 
 
-def test_a_breadth_first_policy_without_normaliser_exports(clip, tmp_path):
+def test_a_policy_with_its_joints_in_another_order_exports(clip, tmp_path):
     pick = lambda values: tuple(values[::-1])  # noqa: E731
     contract = dataclasses.replace(
         CONTRACT,
@@ -154,7 +154,7 @@ def test_a_breadth_first_policy_without_normaliser_exports(clip, tmp_path):
         damping=pick(CONTRACT.damping),
         effort_limit=pick(CONTRACT.effort_limit),
     )
-    model = actor_model(obs_dim=154, normalise=False)
+    model = actor_model(obs_dim=154)
     checkpoint = save_checkpoint(tmp_path, model, contract)
     assert exported(checkpoint, clip, tmp_path / "policy.onnx").trace.worst_term_error < 1e-4
 
@@ -194,6 +194,7 @@ REFUSED = {
     "other observations": (lambda: actor_model(obs_dim=160), CONTRACT, {}, "takes 160 numbers, .* have 238"),
     "other actions": (lambda: actor_model(actions=23), CONTRACT, {}, "gives 23 numbers, its contract has 29"),
     "missing layer": (without_last_layer, CONTRACT, {}, "gives 24 numbers, its contract has 29"),
+    "missing normaliser": (lambda: actor_model(normalise=False), CONTRACT, {}, "observation normaliser is missing"),
     "other robot": (actor_model, OTHER_ROBOT, {}, "made for robot 'unitree_h1'"),
     "other settings": (actor_model, CONTRACT, {"ppo": {"activation": "relu"}}, "PPO settings are not those of this"),
     "other format": (actor_model, CONTRACT, {"format": 2}, "not a checkpoint of bm train tracking"),
