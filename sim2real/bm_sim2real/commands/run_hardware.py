@@ -71,12 +71,12 @@ class HardwareRun:
 
     def _machine(self) -> StateMachine:
         from bm_sim2real.bridge.features import bridged_features
-        from bm_sim2real.policies.tracker import TrackerPolicy
+        from bm_sim2real.policies.experts import load_policies
         from bm_sim2real.standing import plan_stop, standing_frame
         from bm_sim2real.state_machine import MachineConfig, StateMachine
 
         features = bridged_features(self.bridge)
-        policy = TrackerPolicy.load(self.policy, self.provider, features)
+        policy = load_policies(self.policy, [] if clip is None else [clip], self.provider, features)
         config = MachineConfig(plans_in_background=True)
         return StateMachine(policy, standing_frame(), features, plan_stop=plan_stop, config=config)
 
