@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?=
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-fast lint bench install install-train install-peers locks clean
+.PHONY: help demo test test-pythons test-fast test-ros lint bench install install-train install-peers locks clean
 
 help:                ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -20,7 +20,10 @@ test-pythons:        ## fast tests of the runtime on every other Python 3.10-3.1
 	@tools/test --other-pythons
 
 test-fast: install   ## unit tests of the runtime, under a minute
-	.venv/bin/python -m pytest -q -n 2 -m 'not slow' tests --ignore=tests/training --ignore=tests/export --ignore=tests/sim
+	.venv/bin/python -m pytest -q -n 2 -m 'not slow' tests --ignore=tests/training --ignore=tests/export --ignore=tests/sim --ignore=tests/ros
+
+test-ros: install    ## launch tests on the simulated robot, with the ROS 2 in /opt/ros; without one they say so
+	.venv/bin/python -m pytest -q tests/ros
 
 lint: install        ## ruff and pyright; all of them, even if the first complains
 	@code=0; \
