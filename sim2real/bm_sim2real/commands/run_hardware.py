@@ -54,7 +54,7 @@ class HardwareRun:
             raise ConfigError(
                 f"--yes on {config.interface}: only for the simulated robot on lo; a real one is confirmed"
             )
-        machine = self._machine()
+        machine = self._machine(clip)
         pad = None if self.joystick is None else Joystick(self.joystick)
         recorder = Recorder(self.record, machine.policy.contract) if self.record else None
         # A terminal that hangs up is an operator who is gone: heartbeats end, and the robot is braked, not dropped.
@@ -69,7 +69,7 @@ class HardwareRun:
             finally:
                 operator.close()
 
-    def _machine(self) -> StateMachine:
+    def _machine(self, clip: MotionClip | None) -> StateMachine:
         from bm_sim2real.bridge.features import bridged_features
         from bm_sim2real.policies.experts import load_policies
         from bm_sim2real.standing import plan_stop, standing_frame
