@@ -13,11 +13,13 @@ import numpy as np
 from bm_core.diffusion.bundle import DiffusionBundle
 from bm_core.diffusion.planner import Planner, Steering
 from bm_core.diffusion.sampler import Guidance
+from bm_core.diffusion.spec import SamplerSpec
 from bm_sim2real.planning.denoiser import OnnxDenoiser
 from bm_sim2real.planning.policy import PilotConfig
 from bm_sim2real.timing import percentiles
 
 _WARM_UP = 3
+_INSTRUCTION_SETS = ("amx_int8", "amx_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2", "asimddp", "i8mm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,10 @@ class PlanTiming:
     """A warm plan, kinematics of the history included."""
     guided_plan: dict[str, float]
     """The same with a velocity cost in every pass."""
+    precision: str
+    """Of the weights."""
+    sampler: SamplerSpec
+    """Settings that were timed."""
 
 
 def time_plans(path: str | Path, config: PilotConfig, plans: int = 100, steering: Steering | None = None) -> PlanTiming:
@@ -39,6 +45,8 @@ def time_plans(path: str | Path, config: PilotConfig, plans: int = 100, steering
     denoiser = OnnxDenoiser(path, bundle.contract.spec, provider=config.provider, threads=config.threads)
     bundle.prove(denoiser)
     return PlanTiming(
+        precision=bundle.contract.precision,
+        sampler=config.sampler(bundle.contract.spec.sampler),
         full_pass=_timed(_passes(bundle, denoiser, is_full=True), plans),
         states_pass=_timed(_passes(bundle, denoiser, is_full=False), plans),
         plan=_timed(_plans(bundle, denoiser, config, None), plans),
@@ -51,6 +59,16 @@ def plan_latency_s(path: str | Path, config: PilotConfig, plans: int = 60) -> fl
     bundle = DiffusionBundle.read(path)
     denoiser = OnnxDenoiser(path, bundle.contract.spec, provider=config.provider, threads=config.threads)
     return 1e-3 * _timed(_plans(bundle, denoiser, config, _Forward(bundle)), plans)["p95"]
+
+
+def instruction_sets() -> list[str]:
+    """Of those that make int8 and fp16 fast, what this processor has; empty where Linux does not tell."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return []
+    flags = next((line.split() for line in text.splitlines() if line.startswith(("flags", "Features"))), [])
+    return [name for name in _INSTRUCTION_SETS if name in flags]
 
 
 class _Forward:
