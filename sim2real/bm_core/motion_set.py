@@ -69,6 +69,11 @@ def known_motion_sets() -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
+def shipped_set_file(name: str) -> Path:
+    """Where the shipped motion set of that name lies, whether it exists or not."""
+    return shipped_folder("motions") / _SETS / f"{name}.yaml"
+
+
 def load_motion_set(name_or_path: str | Path, *, motion_root: Path | None = None) -> MotionSet:
     """A motion set by the name of a shipped one or as a YAML file.
 
@@ -124,7 +129,7 @@ def _set_file(name_or_path: str | Path) -> Path:
         if not given.is_file():
             raise ConfigError(f"{given}: no such motion set file")
         return given
-    file = shipped_folder("motions") / _SETS / f"{given}.yaml"
+    file = shipped_set_file(str(given))
     if not file.is_file():
         known = ", ".join(known_motion_sets()) or "none"
         raise ConfigError(f"{given}: no such motion set; shipped: {known}; or give a .yaml file")

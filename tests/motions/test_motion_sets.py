@@ -145,7 +145,7 @@ def test_the_fingerprint_follows_motion_weight_and_order_but_not_the_place(folde
 
 
 def test_an_unknown_name_lists_the_shipped_sets():
-    with pytest.raises(ConfigError, match="first_light, locomotion_basic, single_motion_test"):
+    with pytest.raises(ConfigError, match="no such motion set; shipped: .*first_light, locomotion_basic"):
         load_motion_set("second_light")
 
 
@@ -167,3 +167,30 @@ def test_the_walking_set_loads_from_shipped_clips_alone():
     ((clip, weight),) = load_clips(load_motion_set("single_motion_test"))
     assert (clip.name, weight) == ("walk", 1.0)
     assert clip.duration == pytest.approx(2.54)
+
+
+def test_the_named_sets_are_shipped_and_those_without_development_clips_load():
+    named = {"locomotion_basic", "dynamic_skills", "dance", "recovery", "single_motion_test", "all"}
+    assert named <= set(known_motion_sets())
+    for name in ("locomotion_basic", "recovery", "single_motion_test"):
+        entries = load_motion_set(name).entries
+        assert all(entry.path.is_file() for entry in entries)
+    roles = {entry.role for entry in load_motion_set("recovery").entries}
+    assert roles == {"stand", "locomotion"}
+
+
+def test_shares_of_starts_are_weight_times_duration(folder, capsys):
+    from bm_training.motions.commands import ListMotions
+
+    file = write_set(folder, "  - {path: kick.npz, weight: 3}\n  - {path: stand_a.npz, end: 1.0}\n")
+    assert ListMotions(set=str(file))() == 0
+    printed = capsys.readouterr().out
+    # 3 x 2 s against 1 x 1 s.
+    assert "85.7%" in printed and "14.3%" in printed
+
+
+def test_the_shipped_sets_are_listed_with_their_descriptions(capsys):
+    from bm_training.motions.commands import ListMotions
+
+    assert ListMotions(set="?")() == 0
+    assert "single_motion_test" in capsys.readouterr().out

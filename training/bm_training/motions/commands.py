@@ -129,6 +129,10 @@ class CheckMotions:
 class ListMotions:
     """List motion files with length, format, source and licence. Exit 1 if one cannot be read."""
 
+    set: str | None = None
+    """Instead of files: the entries of a motion set (name or .yaml), or `?` for the sets that are shipped."""
+    motion_root: Path | None = None
+    """Folder that ${MOTIONS} stands for in a motion set; default: the variable BM_MOTIONS."""
     paths: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Files, or folders that are searched recursively; default: the shipped clips."""
     fps: float | None = None
@@ -141,6 +145,13 @@ class ListMotions:
 
         from bm_core.motion import load_clip
 
+        if self.set is not None:
+            from bm_training.motions.set_table import list_set, list_sets
+
+            table, line = list_sets() if self.set == "?" else list_set(self.set, self.motion_root)
+            _console().print(table)
+            _line(line)
+            return 0
         table = Table("clip", "seconds", "frames", "file", "source", "licence", title_justify="left")
         faults, seconds = [], 0.0
         files = _files(self.paths)
