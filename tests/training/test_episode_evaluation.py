@@ -29,11 +29,11 @@ def test_whole_clips_start_at_the_first_frame_and_last_as_long_as_the_longest():
 
 def test_the_queue_hands_out_each_episode_once():
     queue = StartQueue(uniform_starts(BINS, per_bin=1, max_steps=500), num_envs=3)
-    motion, frame = queue.draw(torch.arange(3))
+    motion, frame = queue.draw(torch.tensor([True, True, True]))
     assert (motion.tolist(), frame.tolist(), queue.episode.tolist()) == ([0, 0, 1], [25, 75, 25], [0, 1, 2])
-    motion, frame = queue.draw(torch.tensor([1]))
-    assert (motion.tolist(), frame.tolist()) == ([1], [62])
-    queue.draw(torch.tensor([0, 2]))
+    motion, frame = queue.draw(torch.tensor([False, True, False]))
+    assert (motion[1], frame[1]) == (1, 62)
+    queue.draw(torch.tensor([True, False, True]))
     assert queue.episode.tolist() == [4, 3, 4]  # 4: none that counts
 
 
@@ -85,16 +85,16 @@ def test_errors_and_endings_go_to_the_episode_that_was_judged_not_to_the_one_tha
     robot = SimpleNamespace(body_pos=zeros, joint_pos=joints, joint_vel=joints, root=0)
     motion = SimpleNamespace(reference=reference, robot=robot, frame=torch.tensor([1, 1]))
     tally = EpisodeTally(motion, queue)
-    queue.draw(torch.arange(2))
+    queue.draw(torch.tensor([True, True]))
 
     tally.judge(Errors.of([0.1, 0.3]))
     # Inside the step the second robot fails and begins episode 2.
-    queue.draw(torch.tensor([1]))
+    queue.draw(torch.tensor([False, True]))
     tally.end_step(tripped=torch.tensor([[False, False], [False, True]]), ended=torch.tensor([False, True]))
     assert not tally.is_complete()
     motion.frame = torch.tensor([2, 61])
     tally.judge(Errors.of([0.2, 0.5]))
-    queue.draw(torch.arange(2))
+    queue.draw(torch.tensor([True, True]))
     tally.end_step(tripped=torch.zeros(2, 2, dtype=torch.bool), ended=torch.tensor([True, True]))
     assert tally.is_complete()
     tally.judge(Errors.of([9.0, 9.0]))  # nobody's episode any more

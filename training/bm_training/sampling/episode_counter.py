@@ -33,6 +33,14 @@ class EpisodeCounter:
         self._is_open[env_ids] = True
         self._sampler.add_entries(index, torch.ones_like(index, dtype=torch.float64))
 
+    def restart(self, mask: Tensor, motion_id: Tensor, frame: Tensor) -> None:
+        """`start` for the environments of `mask` (E,) among all; motion_id, frame (E,)."""
+        index = self._sampler.bins.bin_of(motion_id, frame)
+        self._bin = torch.where(mask, index, self._bin)
+        self._entered = torch.where(mask, self._sampler.iteration, self._entered)
+        self._is_open |= mask
+        self._sampler.add_entries(index, mask.double())
+
     def step(self, motion_id: Tensor, frame: Tensor) -> None:
         """All environments now face `frame` (E,) of `motion_id` (E,); those in a new bin count as entering it."""
         if self._sampler.config.attribution is Attribution.START:

@@ -95,12 +95,18 @@ class DelayedJointPosition(ActionTerm):
 
     def reset(self, env_ids: Sequence[int] | slice | None = None) -> None:
         """New episodes: last action 0, another delay."""
-        ids = slice(None) if env_ids is None else env_ids
-        self._raw[ids] = 0.0
-        self._is_new[ids] = True
+        mask = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
+        mask[slice(None) if env_ids is None else env_ids] = True
+        self.restart(mask)
+
+    def restart(self, mask: Tensor) -> None:
+        """`reset` for the environments of `mask` (E,)."""
+        column = mask[:, None]
+        self._raw.masked_fill_(column, 0.0)
+        self._is_new |= column
         if self.cfg.max_delay_steps > 0:
             drawn = torch.randint(self.cfg.max_delay_steps + 1, self._delay.shape, device=self.device)
-            self._delay[ids] = drawn[ids]
+            self._delay = torch.where(column, drawn, self._delay)
 
 
 @configclass

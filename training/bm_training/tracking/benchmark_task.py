@@ -17,9 +17,8 @@ from bm_training.run_control import report
 from bm_training.tracking.benchmark import RESULT
 
 if TYPE_CHECKING:
-    from isaaclab.envs import ManagerBasedRLEnv
-
     from bm_training.tracking.env_cfg import TaskConfig
+    from bm_training.tracking.tracking_env import TrackingEnv
 
 ACTION_STD = 0.4
 """Of the random actions of the rates without learning: what training begins with."""
@@ -30,14 +29,14 @@ _EPISODE = 24
 def measure(options: dict[str, Any]) -> dict[str, Any]:
     """Training, then the environment alone, then physics alone, all in one simulation."""
     from isaaclab.app import launch_simulation
-    from isaaclab.envs import ManagerBasedRLEnv
 
     from bm_training.tracking.env_cfg import tracking_env_cfg
+    from bm_training.tracking.tracking_env import TrackingEnv
 
     task = _task(options)
     env_cfg = tracking_env_cfg(task)
     with launch_simulation(env_cfg, None):
-        env = ManagerBasedRLEnv(env_cfg)
+        env = TrackingEnv(env_cfg)
         try:
             result = {"side": "ours", "num_envs": task.num_envs, **_training(env, task.device, options)}
             result["env_steps_per_s"] = _env_rate(env, options["env_steps"])
@@ -68,7 +67,7 @@ def _task(options: dict[str, Any]) -> TaskConfig:
     )
 
 
-def _training(env: ManagerBasedRLEnv, device: str, options: dict[str, Any]) -> dict[str, float]:
+def _training(env: TrackingEnv, device: str, options: dict[str, Any]) -> dict[str, float]:
     """Rate over whole iterations, logging included; checkpoints are written before and after."""
     from bm_training.tracking.distributed import Ranks
     from bm_training.tracking.ppo_cfg import PpoConfig
@@ -91,7 +90,7 @@ def _training(env: ManagerBasedRLEnv, device: str, options: dict[str, Any]) -> d
 
 
 @torch.inference_mode()
-def _env_rate(env: ManagerBasedRLEnv, steps: int) -> float:
+def _env_rate(env: TrackingEnv, steps: int) -> float:
     env.reset()
     for _ in range(_EPISODE):
         env.step(_actions(env))
@@ -102,36 +101,29 @@ def _env_rate(env: ManagerBasedRLEnv, steps: int) -> float:
 
 
 @torch.inference_mode()
-def _physics_rate(env: ManagerBasedRLEnv, steps: int) -> float:
+def _physics_rate(env: TrackingEnv, steps: int) -> float:
     """An MDP without terms: Isaac Lab's own loop over the physics steps and nothing after it."""
     spent = 0.0
     for _ in range(steps // _EPISODE):
         env.reset()
-        env_steps(env, 1)
+        _simulate(env, 1)
         started = _clock(env)
-        env_steps(env, _EPISODE)
+        _simulate(env, _EPISODE)
         spent += _clock(env) - started
     return (steps // _EPISODE) * _EPISODE * env.num_envs / spent
 
 
-def env_steps(env: ManagerBasedRLEnv, count: int) -> None:
-    """The part of ManagerBasedRLEnv.step (isaaclab 3.0.0) before terminations."""
-    steps_per_call = env.cfg.decimation if env._physics_handles_decimation else 1
+def _simulate(env: TrackingEnv, count: int) -> None:
     for _ in range(count):
         env.action_manager.process_action(_actions(env))
-        for _ in range(env.cfg.decimation // steps_per_call):
-            env._sim_step_counter += steps_per_call
-            env.action_manager.apply_action()
-            env.scene.write_data_to_sim()
-            env.sim.step(render=False)
-            env.scene.update(dt=env.physics_dt * steps_per_call)
+        env.simulate()
 
 
-def _actions(env: ManagerBasedRLEnv) -> torch.Tensor:
+def _actions(env: TrackingEnv) -> torch.Tensor:
     return ACTION_STD * torch.randn(env.num_envs, env.action_manager.total_action_dim, device=env.device)
 
 
-def _clock(env: ManagerBasedRLEnv) -> float:
+def _clock(env: TrackingEnv) -> float:
     if str(env.device).startswith("cuda"):
         torch.cuda.synchronize()
     return time.monotonic()

@@ -76,10 +76,11 @@ class MotionCommand(CommandTerm):
         self._window_steps = torch.tensor(cfg.reference_window or [0], device=self.device)
         limits = self.robot.asset.data.soft_joint_pos_limits.torch
         self._joint_lower, self._joint_upper = limits[..., 0], limits[..., 1]
-        self.draw_starts: Callable[[Tensor], tuple[Tensor, Tensor]] = lambda env_ids: self.sampler.sample(len(env_ids))
-        """(n,) environments -> motions and start frames, (n,) each; an evaluation puts its own plan here."""
+        self.draw_starts: Callable[[Tensor], tuple[Tensor, Tensor]] = lambda mask: self.sampler.sample(len(mask))
+        """Mask (E,) of environments -> motions and start frames, (E,) each; an evaluation puts its own plan here."""
         self.listeners: list[Callable[[TrackingErrors], None]] = [self._log_errors]
         """Called with the errors of each step, before resets change anything."""
+        self._scales: dict[tuple[float, ...], Tensor] = {}
         self._reference: MotionFrames | None = None
         self._errors: TrackingErrors | None = None
         self._error_sums = torch.zeros(len(_LOGGED), device=self.device)
@@ -131,7 +132,9 @@ class MotionCommand(CommandTerm):
 
     def _resample_command(self, env_ids: Sequence[int] | slice) -> None:
         ids = self._indices(env_ids)
-        motion_id, frame = self.draw_starts(ids)
+        mask = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
+        mask[ids] = True
+        motion_id, frame = (drawn[ids] for drawn in self.draw_starts(mask))
         state_motion, state_frame = self.starts.draw(motion_id, frame)
         self.motion_id[ids] = motion_id
         # The robot stands on `frame`; what it has to reach by the end of the next step is the one after.
@@ -139,6 +142,22 @@ class MotionCommand(CommandTerm):
         self._reference = None
         self.counter.start(ids, motion_id, frame)
         self._write_start(ids, motion_id, frame, state_motion, state_frame)
+
+    def restart(self, mask: Tensor) -> None:
+        """`reset` for the environments of `mask` (E,), without the host having to know which these are."""
+        self.counter.fail(self._env.termination_manager.terminated)
+        motion_id, frame = self.draw_starts(mask)
+        state_motion, state_frame = self.starts.draw(motion_id, frame)
+        self.motion_id = torch.where(mask, motion_id, self.motion_id)
+        self.frame = torch.where(mask, frame + 1, self.frame)
+        self._reference = None
+        self.counter.restart(mask, motion_id, frame)
+        start = self._start(motion_id, frame, state_motion, state_frame, (self._joint_lower, self._joint_upper))
+        self.robot.write_masked(mask, *start)
+
+    def compute(self, dt: float) -> None:
+        """Once a control step. Isaac Lab's would look for commands whose time is over; there are none."""
+        self._update_command()
 
     def _update_metrics(self) -> None:
         pass
@@ -156,23 +175,34 @@ class MotionCommand(CommandTerm):
     def _write_start(
         self, ids: Tensor, motion_id: Tensor, frame: Tensor, state_motion: Tensor, state_frame: Tensor
     ) -> None:
+        limits = self._joint_lower[ids], self._joint_upper[ids]
+        self.robot.write(ids, *self._start(motion_id, frame, state_motion, state_frame, limits))
+
+    def _start(
+        self, motion_id: Tensor, frame: Tensor, state_motion: Tensor, state_frame: Tensor, limits: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Root position, orientation, velocity (n, 6) and joints (2, n, 29) of (n,) starts, with the reset noise."""
         state = start_state(self.library, motion_id, frame, state_motion, state_frame)
-        pose_noise = self._uniform(len(ids), self.cfg.pose_noise)
+        num = len(motion_id)
+        pose_noise = self.uniform(num, self.cfg.pose_noise)
         velocity = torch.cat([state.root_lin_vel_w, state.root_ang_vel_w], dim=-1)
-        joint_noise = self._uniform(len(ids), (self.cfg.joint_pos_noise,) * state.joint_pos.shape[-1])
-        joint_pos = (state.joint_pos + joint_noise).clamp(self._joint_lower[ids], self._joint_upper[ids])
+        joint_pos = state.joint_pos
+        if self.cfg.joint_pos_noise > 0.0:
+            noise = self.uniform(num, (self.cfg.joint_pos_noise,) * joint_pos.shape[-1])
+            joint_pos = (joint_pos + noise).clamp(*limits)
         turn = quat_from_euler_xyz(pose_noise[:, 3], pose_noise[:, 4], pose_noise[:, 5])
-        self.robot.write(
-            ids,
+        return (
             state.root_pos_w + pose_noise[:, :3],
             quat_multiply(turn, state.root_quat_w),
-            velocity + self._uniform(len(ids), self.cfg.velocity_noise),
-            torch.stack([joint_pos if self.cfg.joint_pos_noise > 0.0 else state.joint_pos, state.joint_vel]),
+            velocity + self.uniform(num, self.cfg.velocity_noise),
+            torch.stack([joint_pos, state.joint_vel]),
         )
 
-    def _uniform(self, num: int, half_ranges: tuple[float, ...]) -> Tensor:
+    def uniform(self, num: int, half_ranges: tuple[float, ...]) -> Tensor:
         """(num, D) in +-half_ranges, from the global random state of torch."""
-        scale = torch.tensor(half_ranges, device=self.device)
+        scale = self._scales.get(half_ranges)
+        if scale is None:  # copied to the GPU once: a copy a step would make the host wait
+            scale = self._scales[half_ranges] = torch.tensor(half_ranges, device=self.device)
         return (2.0 * torch.rand(num, len(half_ranges), device=self.device) - 1.0) * scale
 
     def _indices(self, env_ids: Sequence[int] | slice) -> Tensor:

@@ -53,12 +53,12 @@ class StartQueue:
         self.plan = plan
         self.episode = torch.full((num_envs,), plan.num_episodes, device=plan.motion.device)
         """(E,) number of each environment's episode; num_episodes: none that counts."""
-        self._next = 0
+        self._next = torch.zeros((), dtype=torch.int64, device=plan.motion.device)
 
-    def draw(self, env_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Motion and start frame for `env_ids` (n,), (n,) each."""
-        first, self._next = self._next, self._next + len(env_ids)
-        number = torch.arange(first, self._next, device=self.episode.device)
-        self.episode[env_ids] = number.clamp(max=self.plan.num_episodes)
+    def draw(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The next episodes for the environments of `mask` (E,): motion and start frame, (E,) each."""
+        number = self._next + mask.cumsum(0) - 1
+        self._next = self._next + mask.sum()
+        self.episode = torch.where(mask, number.clamp(max=self.plan.num_episodes), self.episode)
         index = number % self.plan.num_episodes
         return self.plan.motion[index], self.plan.frame[index]

@@ -80,7 +80,7 @@ class EpisodeTally:
 
     def judge(self, errors: TrackingErrors) -> None:
         """After physics, before resets: errors of the present step."""
-        self._judged = self._queue.episode.clone()
+        self._judged = self._queue.episode
         self._sums.index_add_(0, self._judged, step_errors(self._motion, errors).double())
         self._steps.index_add_(0, self._judged, torch.ones_like(self._judged))
         self._last_frame[self._judged] = self._motion.frame

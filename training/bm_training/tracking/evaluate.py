@@ -88,12 +88,12 @@ class EvaluateIsaacLab:
     def _evaluate(self, motions: LoadedMotionSet) -> tuple[IsaacEvaluation, PolicySource]:
         import torch
         from isaaclab.app import launch_simulation
-        from isaaclab.envs import ManagerBasedRLEnv
 
         from bm_training.tracking.env_cfg import tracking_env_cfg
         from bm_training.tracking.evaluation import Evaluator
         from bm_training.tracking.newton_overflow import silence_overflow
         from bm_training.tracking.policy_source import read_policy
+        from bm_training.tracking.tracking_env import TrackingEnv
         from bm_training.tracking.vec_env import TrackingVecEnv
 
         device = self.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
@@ -102,7 +102,7 @@ class EvaluateIsaacLab:
         env_cfg = tracking_env_cfg(task)
         # Isaac Lab greets on stdout, a page per manager; stdout belongs to results.
         with redirect_stdout(sys.stderr), launch_simulation(env_cfg, None):
-            env = ManagerBasedRLEnv(env_cfg)
+            env = TrackingEnv(env_cfg)
             try:
                 silence_overflow(env)
                 evaluator = Evaluator(TrackingVecEnv(env), policy.act, report)

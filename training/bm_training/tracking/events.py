@@ -17,9 +17,34 @@ if TYPE_CHECKING:
 
 def push(env: ManagerBasedRLEnv, env_ids: Tensor, half_ranges: tuple[float, ...]) -> None:
     """Add a uniform velocity to the pelvis: m/s (x, y, z), rad/s (roll, pitch, yaw), world axes."""
-    scale = torch.tensor(half_ranges, device=env.device)
-    kick = (2.0 * torch.rand(len(env_ids), len(half_ranges), device=env.device) - 1.0) * scale
-    motion_command(env).robot.add_root_velocity(env_ids, kick)
+    motion = motion_command(env)
+    motion.robot.add_root_velocity(env_ids, motion.uniform(len(env_ids), half_ranges))
+
+
+class PushTimer:
+    """Pushes by mask: the interval event of the configuration without the host having to know who is due."""
+
+    def __init__(self, env: ManagerBasedRLEnv, term: EventTermCfg) -> None:
+        """`term`: func `push`, its interval_range_s and half_ranges."""
+        self._robot = motion_command(env).robot
+        self._period = env.step_dt
+        self._shortest, longest = term.interval_range_s
+        self._spread = longest - self._shortest
+        self._half_ranges = torch.tensor(term.params["half_ranges"], device=env.device)
+        self._left = self._interval(env.num_envs)
+
+    def step(self, restarted: Tensor) -> None:
+        """Once a control step, after resets; `restarted` (E,) begin an interval anew."""
+        num = len(restarted)
+        left = torch.where(restarted, self._interval(num), self._left - self._period)
+        due = left < 1.0e-6
+        kick = (2.0 * torch.rand(num, 6, device=left.device) - 1.0) * self._half_ranges
+        self._robot.push(due, kick)
+        self._left = torch.where(due, self._interval(num), left)
+
+    def _interval(self, num: int) -> Tensor:
+        """(num,) s"""
+        return self._shortest + self._spread * torch.rand(num, device=self._half_ranges.device)
 
 
 class RandomFriction(ManagerTermBase):

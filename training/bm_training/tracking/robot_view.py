@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+import warp as wp
 from torch import Tensor
 
 from bm_core.g1 import ANCHOR_BODY, ROOT_BODY
@@ -95,6 +96,24 @@ class RobotView:
         self.asset.write_joint_position_to_sim_index(position=joints[0].contiguous(), env_ids=ids)
         self.asset.write_joint_velocity_to_sim_index(velocity=joints[1].contiguous(), env_ids=ids)
         self.asset.write_root_link_velocity_to_sim_index(root_velocity=root_vel.contiguous(), env_ids=ids)
+        self.invalidate()
+
+    def write_masked(self, mask: Tensor, root_pos: Tensor, root_quat: Tensor, root_vel: Tensor, joints: Tensor) -> None:
+        """As `write`, for the environments of `mask` (E,); everything else has E rows, too: no list for the host."""
+        chosen = wp.from_torch(mask, dtype=wp.bool)
+        pose = torch.cat([root_pos + self._origins, quat_xyzw_from_wxyz(root_quat)], dim=-1)
+        self.asset.write_root_link_pose_to_sim_mask(root_pose=pose, env_mask=chosen)
+        self.asset.write_joint_position_to_sim_mask(position=joints[0].contiguous(), env_mask=chosen)
+        self.asset.write_joint_velocity_to_sim_mask(velocity=joints[1].contiguous(), env_mask=chosen)
+        self.asset.write_root_link_velocity_to_sim_mask(root_velocity=root_vel.contiguous(), env_mask=chosen)
+        self.invalidate()
+
+    def push(self, mask: Tensor, change: Tensor) -> None:
+        """As `add_root_velocity`, for the environments of `mask` (E,); `change` (E, 6)."""
+        velocity = self.asset.data.root_link_vel_w.torch + change
+        self.asset.write_root_link_velocity_to_sim_mask(
+            root_velocity=velocity, env_mask=wp.from_torch(mask, dtype=wp.bool)
+        )
         self.invalidate()
 
     def add_root_velocity(self, env_ids: Tensor, change: Tensor) -> None:

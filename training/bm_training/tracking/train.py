@@ -120,11 +120,11 @@ class TrainTracking:
 
     def _train(self, motions: LoadedMotionSet, ranks: Ranks, started: float) -> dict[str, float]:
         from isaaclab.app import launch_simulation
-        from isaaclab.envs import ManagerBasedRLEnv
 
         from bm_training.tracking.env_cfg import tracking_env_cfg
         from bm_training.tracking.ppo_cfg import PpoConfig
         from bm_training.tracking.runner import Runner, RunnerConfig
+        from bm_training.tracking.tracking_env import TrackingEnv
 
         task = self._task(motions, ranks)
         ppo = PpoConfig(
@@ -147,7 +147,7 @@ class TrainTracking:
         env_cfg = tracking_env_cfg(task)
         # An argument called `physics` here would silently replace the physics config (isaaclab 3.0.0): pass none.
         with launch_simulation(env_cfg, None):
-            env = ManagerBasedRLEnv(env_cfg)
+            env = TrackingEnv(env_cfg)
             try:
                 runner = Runner(env, ppo, config, ranks, report, self._provenance(motions))
                 if self.sampler.bin_probabilities is not None:
