@@ -14,5 +14,5 @@ setup(
     zip_safe=True,
     license="Apache-2.0",
     description="Operator input for the Unitree G1",
-    entry_points={"console_scripts": []},
+    entry_points={"console_scripts": ["guidance = bm_guidance.node:main", "operator = bm_guidance.operator:main"]},
 )

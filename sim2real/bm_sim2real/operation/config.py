@@ -40,6 +40,12 @@ class ControlConfig:
     """Policy bundle (.onnx); empty: the shipped g1_tracker.onnx."""
     provider: str = "cpu"
     """Execution provider of the network."""
+    planner: str = ""
+    """Diffusion bundle (.onnx): RUNNING is its, steered by goals; empty: the tracker plays motions."""
+    planner_provider: str = "cpu"
+    """Execution provider of the planner's network."""
+    plan_latency_steps: int = 2
+    """Control steps (20 ms) that a plan is expected to take."""
     motion: str = "walk_loop"
     """Name of a motion of the set, or a motion file."""
     motion_set: str = ""
@@ -52,7 +58,7 @@ class ControlConfig:
     start: Start = Start.MANUAL
     is_repeated: bool = False
     """Play the selected motion again when it has ended."""
-    settle_s: float = 4.0
+    settle_s: float = 5.0
     """s of standing before the first motion that is played by itself: the simulated gantry lets go meanwhile."""
     pause_s: float = 1.0
     """s of standing between two motions that are played by themselves."""
@@ -66,6 +72,8 @@ class ControlConfig:
             value = getattr(self, name)
             if not 0.0 <= value < 1e6:
                 raise ConfigError(f"{name} = {value}: must be a time >= 0 in s")
+        if self.plan_latency_steps < 0:
+            raise ConfigError(f"plan_latency_steps = {self.plan_latency_steps}: must be 0 or more control steps")
         if self.is_hardware and self.start is not Start.MANUAL:
             raise ConfigError(f"start = {self.start.value} on {self.interface}: a real robot is armed by an operator")
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bm_core.diffusion.guidance.goal import GuidanceGoal
 from bm_core.state import LowCommand, RobotState
 from bm_sim2real.faults import Fault
 from bm_sim2real.modes import Mode
@@ -33,6 +34,8 @@ class Verb(str, Enum):
     PLAY = "play"
     """Argument: a motion's name, empty for the selected one. `Played` with the same id tells how it ended."""
     BRAKE = "brake"
+    DISARM = "disarm"
+    """Only from the control process to the far end of a link."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +54,25 @@ class LinkReading:
     state: RobotState
     is_armed: bool
     fault: str
+    """Empty if there is none."""
+    holds: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grant:
-    """Topic transport: the lease that the far end has given; 0 with a reason if it has refused."""
+class Told:
+    """Topic transport: the far end's answer to an Ask."""
 
-    lease: int
-    refusal: str = ""
+    verb: Verb
+    is_granted: bool
+    text: str
+    """Of a granted ARM: the lease."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a guided policy shall do from now on; to be repeated, as silence brakes."""
+
+    goal: GuidanceGoal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +167,8 @@ class Step:
     """(30, 3) m"""
     reference_body_quat_w: Array | None
     """(30, 4) wxyz"""
+    plan_xy: Array | None = None
+    """(N, 2) m, way of the pelvis that the newest plan of a guided policy means to go; None without a new plan."""
     timing_ms: dict[str, dict[str, float]] = field(default_factory=dict)
     """period, policy, command_age -> p50, p99, max since activation; once a second, else empty."""
     lost: int = 0

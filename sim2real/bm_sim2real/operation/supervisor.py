@@ -11,13 +11,18 @@ from typing import Any, Protocol
 from bm_core.errors import BmError, RobotError
 from bm_core.g1 import CONTROL_DT
 from bm_core.state import RobotState
+from bm_sim2real.bridge.session import ESTIMATE_S
 from bm_sim2real.faults import Fault
 from bm_sim2real.holds import Hold, hold_names
 from bm_sim2real.modes import Mode
 from bm_sim2real.operation.config import ControlConfig, Start
+from bm_sim2real.operation.guided_run import GuidedRun
 from bm_sim2real.operation.messages import Answer, Note, Played, Request, Verb
 from bm_sim2real.operation.playlist import Playlist
 from bm_sim2real.state_machine import StateMachine
+
+FEET_DOWN_S = 5.2
+"""s of HANG after which the simulated gantry (`bm sim-robot`) has let the feet down, the rope still taut."""
 
 
 class Link(Protocol):
@@ -30,6 +35,7 @@ class Link(Protocol):
     def arm(self) -> None: ...
     def estop(self) -> None: ...
     def reset(self) -> None: ...
+    def reset_estimate(self) -> None: ...
 
 
 class Supervisor:
@@ -42,8 +48,10 @@ class Supervisor:
         playlist: Playlist,
         config: ControlConfig,
         tell: Callable[[Any], object],
+        guided: GuidedRun | None = None,
     ) -> None:
-        """`tell` gets Notes and Played."""
+        """`tell` gets Notes and Played. With `guided`, RUNNING follows goals instead of motions."""
+        self._guided = guided
         self.machine, self.link, self.playlist, self._config, self._tell = machine, link, playlist, config, tell
         self._start = config.start
         self._waited = 0
@@ -56,6 +64,8 @@ class Supervisor:
         """Why the motion that is being played will not reach its end."""
         self._held = Hold.NONE
         self._fault: Fault | None = None
+        self._is_estimate_new = False
+        """Whether the estimate began anew with the feet on the floor."""
         self._has_settled = False
         """Whether the robot has stood long enough for a first motion."""
 
@@ -77,10 +87,14 @@ class Supervisor:
             self._tell(Note(f"{self._mode.value} -> {machine.mode.value}"))
             self._mode = machine.mode
         if machine.fault is not None and machine.fault is not self._fault:
+            if self._guided is not None:
+                self._guided.is_on = False
             self._tell(Note(f"fault: {machine.fault}", is_warning=True))
             self._start = Start.MANUAL  # what had begun by itself is over: from here on an operator decides
         self._fault = machine.fault
         self._watch_holds()
+        if self._guided is not None:
+            self._guided.step(state)
         self._watch_motion()
         if self._start is not Start.MANUAL and machine.fault is None:
             self._go_on(state)
@@ -108,6 +122,8 @@ class Supervisor:
         if verb is Verb.SELECT:
             return self.playlist.select(argument).name
         if verb is Verb.PLAY:
+            if self._guided is not None:
+                raise RobotError("play: refused: this policy follows goals, not motions; see /guidance_goal")
             if argument:
                 self.playlist.select(argument)
             self._start, self._is_repeated = Start.MANUAL, False
@@ -146,6 +162,8 @@ class Supervisor:
         """Up from HANG, or out of a motion."""
         machine = self.machine
         self._start, self._is_repeated = Start.MANUAL, False
+        if self._guided is not None:
+            self._guided.is_on = False
         if machine.mode is Mode.RUNNING:
             self._brake(state, "the operator asked to stand")
         elif machine.mode not in (Mode.STAND, Mode.BRAKE):
@@ -158,6 +176,10 @@ class Supervisor:
             raise RobotError("refused: the robot is not armed; arm it first")
 
     def _play(self, state: RobotState, request: int) -> None:
+        if self._guided is not None:
+            self._guided.is_on = True
+            self._tell(Note("following goals"))
+            return
         self.machine.play(self.playlist.selected, state)
         self._playing, self._braked = request, ""
         self._tell(Note(f"playing {self.playlist.selected.name}, {self.playlist.selected.duration:.1f} s"))
@@ -173,6 +195,8 @@ class Supervisor:
             self._tell(Note(f"held by {self.held}: brake, stand, stay until /reset", is_warning=True))
             self._start, self._is_repeated = Start.MANUAL, False
             self._braked = self._braked or f"held by {self.held}"
+            if self._guided is not None:
+                self._guided.is_on = False
         self._held = held
 
     def _watch_motion(self) -> None:
@@ -198,14 +222,27 @@ class Supervisor:
                     self.link.arm()
                 machine.hang(state)
             elif machine.mode is Mode.HANG and machine.is_hang_done:
-                machine.stand(state)
-                self._has_settled = False
+                self._get_up(state)
             elif machine.mode is Mode.STAND and self._start is Start.PLAY:
                 wait = config.pause_s if self._has_settled else config.settle_s
                 if self._waited * CONTROL_DT >= wait:
+                    if not self._has_settled and not machine.needs_base:
+                        self.link.reset_estimate()  # what was estimated on the way down is no place to begin at
                     self._has_settled = True
                     self._start = Start.MANUAL
                     self._play(state, 0)
         except RobotError as error:
             self._tell(Note(f"{error}; waiting for the operator", is_warning=True))
             self._start = Start.MANUAL
+
+    def _get_up(self, state: RobotState) -> None:
+        """To STAND; a policy that needs the base's position waits until its feet are down and it is estimated."""
+        machine, hung = self.machine, self._waited * CONTROL_DT
+        if machine.needs_base:
+            if hung >= FEET_DOWN_S and not self._is_estimate_new:
+                self.link.reset_estimate()
+                self._is_estimate_new = True
+            if hung < FEET_DOWN_S + ESTIMATE_S or state.pelvis_pos_w is None:
+                return
+        machine.stand(state)
+        self._has_settled = self._is_estimate_new = False

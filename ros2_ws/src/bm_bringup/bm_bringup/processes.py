@@ -17,6 +17,7 @@ from launch_ros.substitutions import ExecutableInPackage
 
 from bm_bringup.settings import Settings
 
+UNITREE_REMOTE = "unitree"
 _LOWER_AFTER_S = 4.0
 """s of stiff motors after which the simulated gantry lets the robot down: it stands by then."""
 _LIFT_AFTER_S = 3.0
@@ -63,6 +64,42 @@ def policy(settings: Settings, **parameters: Any) -> LifecycleNode:
             **parameters,
         },
     )
+
+
+def robot_and_nodes(settings: Settings, policy: LifecycleNode, *, accept_commands: bool = False) -> list[Action]:
+    """Robot, bridge, its node, the policy, operator, displays, recording; and how one's end ends the others."""
+    robot = [] if settings.is_hardware else [simulated_robot()]
+    owner = bridge(settings)
+    node = g1_bridge(
+        settings, accept_commands=accept_commands, publish_remote=settings.read("joystick") == UNITREE_REMOTE
+    )
+    return [
+        *robot,
+        owner,
+        node,
+        policy,
+        *operator(settings),
+        *displays(settings),
+        *recorder(settings),
+        ends_everything(owner, "the bridge"),
+        ends_everything(policy, "the policy node"),
+        ends_everything(node, "the bridge's node"),
+        *(ends_everything(process, "the simulated robot") for process in robot),
+        *(ends_after(owner, process) for process in robot),
+    ]
+
+
+def guidance(settings: Settings) -> list[Action]:
+    """Goals of a guided policy."""
+    parameters: dict[str, Any] = {
+        "source": settings.read("guidance"),
+        "joy_map": joy_map(settings) or "",
+        "use_sim_time": settings.is_on("use_sim_time"),
+    }
+    if settings.read("waypoints"):
+        parameters["waypoints"] = settings.numbers("waypoints")
+    node = Node(package="bm_guidance", executable="guidance", parameters=[parameters], output="screen")
+    return [node]
 
 
 def displays(settings: Settings) -> list[Action]:
@@ -126,18 +163,19 @@ def _lifecycle_node(package: str, name: str, settings: Settings, parameters: dic
 
 def operator(settings: Settings) -> list[Action]:
     """Gamepad to services and heartbeat."""
-    pad = settings.read("joystick")
-    if pad == "none":
+    chosen = joy_map(settings)
+    if chosen is None:
         return []
-    share = get_package_share_directory("bm_bringup")
     clock = {"use_sim_time": settings.is_on("use_sim_time")}
-    node = Node(
-        package="bm_guidance",
-        executable="operator",
-        parameters=[clock, {"joy_map": f"{share}/config/joy/{pad}.yaml"}],
-        output="screen",
-    )
-    if pad == "unitree":  # the remote's buttons come with every reading
+    parameters = [clock, {"joy_map": chosen}]
+    node = Node(package="bm_guidance", executable="operator", parameters=parameters, output="screen")
+    if settings.read("joystick") == UNITREE_REMOTE:  # its buttons come with every reading
         return [node]
     joy = Node(package="joy", executable="joy_node", parameters=[{"autorepeat_rate": 20.0}])
     return [joy, node]
+
+
+def joy_map(settings: Settings) -> str | None:
+    """The file with the buttons of the operator's gamepad; None without one."""
+    pad = settings.read("joystick")
+    return None if pad == "none" else f"{get_package_share_directory('bm_bringup')}/config/joy/{pad}.yaml"

@@ -42,6 +42,13 @@ class Settings:
         """Of an argument that is true or false."""
         return self.read(name) == "true"
 
+    def numbers(self, name: str) -> list[float]:
+        """Of an argument that lists numbers. ArgumentError if it does not."""
+        try:
+            return [float(part) for part in self.read(name).split(",")]
+        except ValueError:
+            raise ArgumentError(f"{name}:={self.read(name)}: numbers between commas expected") from None
+
     @property
     def is_hardware(self) -> bool:
         """Whether a real robot shall move."""

@@ -29,11 +29,7 @@ ARGUMENTS = [
 
 def start(context):
     settings = Settings.of(context)
-    is_topic = settings.read("transport") == "topic"
     goes_alone = "stand" if settings.is_on("start_paused") else "play"
-    robot = [] if settings.is_hardware else [processes.simulated_robot()]
-    bridge = processes.bridge(settings)
-    node = processes.g1_bridge(settings, accept_commands=is_topic)
     policy = processes.policy(
         settings,
         motion=settings.read("motion"),
@@ -43,20 +39,7 @@ def start(context):
         start="manual" if settings.is_hardware else goes_alone,
         repeat=settings.is_on("repeat") and not settings.is_hardware,
     )
-    return [
-        *robot,
-        bridge,
-        node,
-        policy,
-        *processes.operator(settings),
-        *processes.displays(settings),
-        *processes.recorder(settings),
-        processes.ends_everything(bridge, "the bridge"),
-        processes.ends_everything(policy, "the policy node"),
-        processes.ends_everything(node, "the bridge's node"),
-        *(processes.ends_everything(process, "the simulated robot") for process in robot),
-        *(processes.ends_after(bridge, process) for process in robot),
-    ]
+    return processes.robot_and_nodes(settings, policy, accept_commands=settings.read("transport") == "topic")
 
 
 def generate_launch_description():

@@ -21,7 +21,7 @@ from bm_core.g1 import G1
 from bm_g1_bridge import topics
 from bm_g1_bridge.command_topic import CommandTopic
 from bm_g1_bridge.lifecycle import OperatedNode, run
-from bm_g1_bridge.publishers import ClockPublisher, ReadingPublishers, diagnostic_array, time_message
+from bm_g1_bridge.publishers import ClockPublisher, ReadingPublishers, RemotePublisher, diagnostic_array, time_message
 from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.robots.unitree.dds import LOOPBACK
@@ -45,9 +45,11 @@ class G1BridgeNode(OperatedNode):
         )
         self.declare("odom_frame", "odom", "Frame of the state estimate.", fixed=True)
         self.declare("publish_tf", True, "Publish odom -> base_link.", fixed=True)
+        self.declare("publish_remote", False, "Publish the robot's own remote on /joy.", fixed=True)
         self._bridge: BridgeClient | None = None
         self._readings = ReadingPublishers(self, odom_frame=self.value("odom_frame"), has_tf=self.value("publish_tf"))
         self._robot_clock = ClockPublisher(self) if self.value("interface") == LOOPBACK else None
+        self._remote = RemotePublisher(self) if self.value("publish_remote") else None
         self._diagnostics = self.create_lifecycle_publisher(DiagnosticArray, "/diagnostics", topics.record(10))
         operator, readings = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self.create_service(Trigger, topics.ESTOP, self._on_estop, callback_group=operator)
@@ -135,10 +137,12 @@ class G1BridgeNode(OperatedNode):
         stamp = time_message(state.time) if self.value("use_sim_time") else self.get_clock().now().to_msg()
         if self._robot_clock is not None:
             self._robot_clock.publish(state.time)
-        self._readings.publish_reading(state, stamp, self._status)
+        self._readings.publish_reading(state, self._bridge.motor_temperature(), self._status, stamp)
         if self._ticks % _JOINTS_EVERY == 0:
             self._readings.publish_joints(state, stamp)
             self._readings.publish_base(state, self._bridge.covariance(), stamp)
+            if self._remote is not None:
+                self._remote.publish(self._bridge.remote(), stamp)
         self._ticks += 1
 
     def _diagnose(self) -> None:

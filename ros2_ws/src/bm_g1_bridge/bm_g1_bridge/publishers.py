@@ -14,15 +14,23 @@ from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Imu, JointState
+from sensor_msgs.msg import Imu, JointState, Joy
 from tf2_msgs.msg import TFMessage
 
 from bm_core.g1 import G1
 from bm_core.state import RobotState
 from bm_core.urdf import BASE_FRAME
 from bm_g1_bridge import topics
+from bm_sim2real.robots.unitree.remote import Remote
 from bm_sim2real.ros_support.diagnostics import Diagnosis
-from bm_sim2real.ros_support.messages import doubles, fill_robot_state, odometry_covariances, set_quaternion, set_vector
+from bm_sim2real.ros_support.messages import (
+    doubles,
+    fill_robot_state,
+    floats,
+    odometry_covariances,
+    set_quaternion,
+    set_vector,
+)
 
 IMU_FRAME = "imu_in_pelvis"
 
@@ -49,11 +57,14 @@ class ReadingPublishers:
         self._odom_pub = create(Odometry, "odom", topics.record(10))
         self._tf_pub = create(TFMessage, "/tf", topics.record(100))
 
-    def publish_reading(self, state: RobotState, stamp: Time, status: Mapping[str, Any]) -> None:
-        """The whole reading; `status` as BridgeClient.status()."""
+    def publish_reading(
+        self, state: RobotState, temperature: NDArray[np.float32], status: Mapping[str, Any], stamp: Time
+    ) -> None:
+        """The whole reading; `temperature` (29,) degC, `status` as BridgeClient.status()."""
         message = self._state
         message.header.stamp = stamp
         fill_robot_state(message, state)
+        message.temperature = floats(temperature)
         fault = status.get("fault")
         message.mode, message.is_armed = status.get("mode", ""), status.get("is_armed", False)
         message.fault = f"{fault['name']}: {fault['detail']}" if fault else ""
@@ -96,6 +107,21 @@ class ReadingPublishers:
                 set_vector(transform.transform.translation, state.pelvis_pos_w)
             set_quaternion(transform.transform.rotation, state.pelvis_quat_w)
             self._tf_pub.publish(TFMessage(transforms=[transform]))
+
+
+class RemotePublisher:
+    """The robot's own remote as a gamepad: buttons in the order of its bits, axes left x, y, right x, y."""
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._publisher = node.create_lifecycle_publisher(Joy, "joy", topics.record(1))
+
+    def publish(self, remote: Remote, stamp: Time) -> None:
+        """As often as readings of the joints."""
+        message = Joy()
+        message.header.stamp = stamp
+        message.axes = floats([remote.left_x, remote.left_y, remote.right_x, remote.right_y])
+        message.buttons = [int(bool(remote.buttons & 1 << bit)) for bit in range(16)]
+        self._publisher.publish(message)
 
 
 class ClockPublisher:

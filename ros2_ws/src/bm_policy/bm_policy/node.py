@@ -14,13 +14,16 @@ from rclpy.lifecycle import State, TransitionCallbackReturn
 
 from bm_core.errors import BmError, RobotError
 from bm_core.g1 import G1
+from bm_policy.goal_topic import GoalTopic
 from bm_policy.parameters import control_config, declare_parameters
 from bm_policy.play_action import PlayAction
 from bm_policy.publishers import PolicyPublishers
 from bm_policy.services import OperatorServices
+from bm_policy.topic_link import TopicLink
 from bm_sim2real.operation.channel import ChannelClosed
+from bm_sim2real.operation.config import Transport
 from bm_sim2real.operation.control_client import ControlClient
-from bm_sim2real.operation.messages import Ended, Note, Played, Step
+from bm_sim2real.operation.messages import Ask, Ended, Note, Played, Step
 from bm_sim2real.ros_support.diagnostics import policy_diagnoses
 from bm_sim2real.ros_support.ghost import ghost_of
 
@@ -42,7 +45,11 @@ class PolicyNode(OperatedNode):
         slow = MutuallyExclusiveCallbackGroup()
         self._topics = PolicyPublishers(self, self.value("odom_frame"))
         self._operator = OperatorServices(self, slow)
-        self._action = PlayAction(self, ReentrantCallbackGroup())
+        reentrant = ReentrantCallbackGroup()
+        self._action = PlayAction(self, reentrant)
+        self._goals = GoalTopic(self, self.value("odom_frame"), reentrant)
+        is_topic = self.value("transport") == Transport.TOPIC.value
+        self._link = TopicLink(self, reentrant) if is_topic else None
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._diagnose, callback_group=MutuallyExclusiveCallbackGroup(), clock=steady)
 
@@ -56,7 +63,7 @@ class PolicyNode(OperatedNode):
             return TransitionCallbackReturn.FAILURE
         for warning in ready.warnings:
             self.get_logger().warning(warning)
-        self._control = self._operator.control = self._action.control = control
+        self._connect(control)
         self._topics.describe(ready)
         self.get_logger().info(f"{ready.description['policy']}: proven; {len(ready.motions)} motions")
         return TransitionCallbackReturn.SUCCESS
@@ -106,7 +113,12 @@ class PolicyNode(OperatedNode):
         """Ends the control process."""
         if self._control is not None:
             self._control.close()
-        self._control = self._operator.control = self._action.control = None
+        self._connect(None)
+
+    def _connect(self, control: ControlClient | None) -> None:
+        self._control = self._operator.control = self._action.control = self._goals.control = control
+        if self._link is not None:
+            self._link.control = control
 
     def _let_go(self) -> TransitionCallbackReturn:
         self.damp()
@@ -124,6 +136,8 @@ class PolicyNode(OperatedNode):
                 log.warning(event.text)
             else:
                 log.info(event.text)
+        elif isinstance(event, Ask) and self._link is not None:
+            self._link.ask(event)
         elif isinstance(event, Played):
             self._action.on_played(event)
         elif isinstance(event, Ended):
@@ -141,6 +155,8 @@ class PolicyNode(OperatedNode):
         self._newest = step, time.monotonic()
         self._timing = step.timing_ms or self._timing
         published.publish_step(step, stamp)
+        if step.plan_xy is not None:
+            self._goals.publish_plan(step.plan_xy, stamp)
         if step.number % _GHOST_EVERY == 0:
             self._draw(step, stamp)
         if step.number % _STATUS_EVERY == 0:

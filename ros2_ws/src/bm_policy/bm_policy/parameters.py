@@ -17,6 +17,9 @@ def declare_parameters(node: OperatedNode) -> None:
     declare("interface", default.interface, "Network interface of the robot; lo is the simulated one.", fixed=True)
     declare("policy", default.policy, "Policy bundle (.onnx); empty: the shipped g1_tracker.onnx.", fixed=True)
     declare("provider", default.provider, "Execution provider: cpu, cuda or tensorrt.", fixed=True)
+    declare("planner", default.planner, "Diffusion bundle (.onnx) that goals steer; empty: motions.", fixed=True)
+    declare("planner_provider", default.planner_provider, "Execution provider of the planner.", fixed=True)
+    declare("plan_latency_steps", default.plan_latency_steps, "Control steps that a plan takes.", lowest=0, highest=20)
     declare("motion", default.motion, "Name of a motion of the set, or a motion file.", fixed=True)
     declare("motion_set", default.motion_set, "Name or YAML of a motion set; empty: the shipped clips.", fixed=True)
     declare("motion_root", default.motion_root, "Folder that stands for ${MOTIONS} in a motion set.", fixed=True)
@@ -36,6 +39,9 @@ def control_config(node: OperatedNode) -> ControlConfig:
         interface=node.value("interface"),
         policy=node.value("policy"),
         provider=node.value("provider"),
+        planner=node.value("planner"),
+        planner_provider=node.value("planner_provider"),
+        plan_latency_steps=node.value("plan_latency_steps"),
         motion=node.value("motion"),
         motion_set=node.value("motion_set"),
         motion_root=node.value("motion_root"),
