@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,37 +15,13 @@ from bm_core.diffusion.sampler import Guidance
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_training.diffusion.batch_history import root_state
 from bm_training.diffusion.batch_planner import BatchPlanner
+from bm_training.diffusion.decoders import ActionDecoder
 from bm_training.diffusion.stage import Stage, safe_action
 from bm_training.diffusion.trial import Score, Trial
 from bm_training.diffusion.walk_clip import STARTS
 
 WALK_IN = 50
 """Control steps that the tracker walks before the plans take over."""
-
-
-class ActionDecoder(Protocol):
-    """From planned numbers to joint actions, with what the robot feels now."""
-
-    def decode(self, planned: Tensor, stage: Stage) -> Tensor:
-        """(E, step_width) -> (E, 29)"""
-        ...
-
-    def encode(self, stage: Stage) -> tuple[Tensor, Tensor]:
-        """The tracker's own choice now: planned numbers (E, step_width) and their joint actions (E, 29)."""
-        ...
-
-
-class JointActions:
-    """Plans hold joint actions."""
-
-    def decode(self, planned: Tensor, stage: Stage) -> Tensor:
-        """As they are."""
-        return planned
-
-    def encode(self, stage: Stage) -> tuple[Tensor, Tensor]:
-        """The tracker's action."""
-        action = stage.tracker_action()
-        return action, action
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,8 @@ class Collect:
     """Folder of the collection; one that was begun alike is continued."""
     teacher: Path
     """Run or checkpoint of `bm train tracking`."""
+    latent: Path | None = None
+    """Run or checkpoint of `bm train latent`: its decoder acts, and latents are collected instead of joint actions."""
     motion_set: str | None = None
     """Name of a shipped motion set, or a .yaml file."""
     motions: str | None = None
@@ -67,14 +69,18 @@ class Collect:
         from isaaclab.app import launch_simulation
         from isaaclab.envs import ManagerBasedRLEnv
 
+        from bm_core.g1 import G1
         from bm_training.diffusion.action_noise import ActionNoiseConfig
         from bm_training.diffusion.collector import Collector, collection_env_cfg
+        from bm_training.diffusion.latent_model import latent_from_document, read_latent
         from bm_training.diffusion.teacher import read_teacher
         from bm_training.diffusion.window_keeper import KeeperConfig
 
         device = default_device(self.device)
         teacher = read_teacher(self.teacher, device)
-        writer = self._writer(teacher, motions)
+        latent = None if self.latent is None else latent_from_document(read_latent(self.latent, device), device)
+        width = len(G1.joint_names) if latent is None else latent.config.latent
+        writer = self._writer(teacher, motions, width)
         # A continued collection must not see the same noise again.
         seed = self.seed + 7919 * writer.num_shards
         ladder = tuple(self.noise * rung for rung in ActionNoiseConfig.ladder)
@@ -92,7 +98,8 @@ class Collect:
             env = ManagerBasedRLEnv(env_cfg)
             try:
                 keeper = KeeperConfig(steps=self.steps, survive=self.survive)
-                collector = Collector(env, teacher, ActionNoiseConfig(ladder=ladder), keeper, seed)
+                noise = ActionNoiseConfig(ladder=ladder)
+                collector = Collector(env, teacher, noise, keeper, seed, latent)
                 rate = self._collect(collector, writer, seed)
             finally:
                 env.close()
@@ -102,7 +109,7 @@ class Collect:
 
     # -- parts
 
-    def _writer(self, teacher: TeacherCheckpoint, motions: LoadedMotionSet) -> RolloutWriter:
+    def _writer(self, teacher: TeacherCheckpoint, motions: LoadedMotionSet, width: int) -> RolloutWriter:
         from bm_training.diffusion.rollout_file import RolloutWriter
 
         provenance = {
@@ -118,7 +125,9 @@ class Collect:
             "commit": repository_commit(),
         }
         names = [clip.name for clip in motions.clips]
-        return RolloutWriter(self.out, steps=self.steps, sources=names, provenance=provenance)
+        if self.latent is not None:
+            provenance["latent"] = self.latent.name
+        return RolloutWriter(self.out, steps=self.steps, sources=names, provenance=provenance, action_width=width)
 
     def _collect(self, collector: Collector, writer: RolloutWriter, seed: int) -> float:
         """Until there are enough episodes, the time is over or a signal comes; returns control steps per second."""

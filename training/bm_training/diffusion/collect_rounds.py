@@ -78,14 +78,25 @@ class CollectRounds:
         from isaaclab.app import launch_simulation
         from isaaclab.envs import ManagerBasedRLEnv
 
+        from bm_training.diffusion.decoders import decoder_of
         from bm_training.diffusion.rollout_file import RolloutWriter
         from bm_training.diffusion.stage import Stage, stage_env_cfg
         from bm_training.diffusion.teacher import read_teacher
+        from bm_training.diffusion.trainer import load_model
+        from bm_training.tracking.checkpoint import find_checkpoint
 
         device = default_device(self.device)
         teacher = read_teacher(self.teacher, device)
         names = [clip.name for clip in motions.clips]
-        writer = RolloutWriter(self.out, steps=self.steps, sources=names, provenance=self._provenance(teacher.name))
+        path = find_checkpoint(self.model)
+        spec, model = load_model(path, device)
+        writer = RolloutWriter(
+            self.out,
+            steps=self.steps,
+            sources=names,
+            provenance=self._provenance(teacher.name),
+            action_width=spec.layout.step_width,
+        )
         seed = self.seed + 7919 * writer.num_shards
         task = teacher_task(
             teacher,
@@ -100,7 +111,7 @@ class CollectRounds:
         with launch_simulation(cfg, None):
             env = ManagerBasedRLEnv(cfg)
             try:
-                rounds = self._rounds(Stage(env, teacher), seed)
+                rounds = self._rounds(Stage(env, teacher), spec, model, decoder_of(path, device), seed)
                 self._collect(rounds, writer, seed)
             finally:
                 env.close()
@@ -110,16 +121,13 @@ class CollectRounds:
 
     # -- parts
 
-    def _rounds(self, stage: Any, seed: int) -> Rounds:
+    def _rounds(self, stage: Any, spec: Any, model: Any, decoder: Any, seed: int) -> Rounds:
         from bm_core.diffusion.guidance.settings import GuidanceSpec, read_guidance
         from bm_core.g1 import CONTROL_DT
         from bm_training.diffusion.batch_planner import BatchPlanner, BatchPlannerConfig
         from bm_training.diffusion.rounds import RoundConfig, Rounds
         from bm_training.diffusion.sampler import TorchDenoiser
-        from bm_training.diffusion.trainer import load_model
-        from bm_training.tracking.checkpoint import find_checkpoint
 
-        spec, model = load_model(find_checkpoint(self.model), stage.device)
         if self.passes is not None:
             spec = dataclasses.replace(spec, sampler=dataclasses.replace(spec.sampler, passes=self.passes))
         denoiser = TorchDenoiser(model, is_bf16=stage.device.startswith("cuda"))
@@ -131,7 +139,7 @@ class CollectRounds:
 
         guidance = GuidanceSpec() if self.guidance is None else read_guidance(self.guidance)
         config = RoundConfig(run=self.run, steps=self.steps, survive=self.survive, guided=self.guided, kick=self.kick)
-        return Rounds(stage, make_planner, guidance, config, seed)
+        return Rounds(stage, make_planner, decoder, guidance, config, seed)
 
     def _provenance(self, teacher: str) -> dict[str, str]:
         names = ("run", "survive", "guided", "kick", "latency_ms", "passes", "cold", "max_delay_ms", "seed")

@@ -10,6 +10,7 @@ from torch import Tensor
 from bm_core.g1 import G1
 from bm_training.diffusion.action_noise import ActionNoise, ActionNoiseConfig
 from bm_training.diffusion.batch_history import root_state
+from bm_training.diffusion.latent_actions import gravity_of
 from bm_training.diffusion.reanchored_command import ReanchoredCommand, push_and_reanchor
 from bm_training.diffusion.rollout_file import Rollouts
 from bm_training.diffusion.window_keeper import KeeperConfig, WindowKeeper
@@ -21,6 +22,7 @@ from bm_training.tracking.vec_env import TrackingVecEnv
 if TYPE_CHECKING:
     from isaaclab.envs import ManagerBasedRLEnv
 
+    from bm_training.diffusion.latent_model import ActionAutoencoder
     from bm_training.diffusion.teacher import TeacherCheckpoint
 
 
@@ -63,7 +65,9 @@ class Collector:
         noise: ActionNoiseConfig,
         keeper: KeeperConfig,
         seed: int,
+        latent: ActionAutoencoder | None = None,
     ) -> None:
+        """With `latent` its decoder drives the robots, and z takes the place of the actions in what is kept."""
         device = str(env.device)
         self._env = TrackingVecEnv(env)
         self._actor = teacher.actor(self._env, device)
@@ -72,7 +76,9 @@ class Collector:
         self._motion, self._action = motion, action
         generator = torch.Generator(device=device).manual_seed(seed)
         self._noise = ActionNoise(noise, env.num_envs, generator)
-        self._keeper = WindowKeeper(keeper, env.num_envs, len(G1.joint_names), device)
+        self._latent = latent
+        width = len(G1.joint_names) if latent is None else latent.config.latent
+        self._keeper = WindowKeeper(keeper, env.num_envs, width, device)
         self.frames = 0
         """Control steps of single robots so far."""
         self._falls = torch.zeros((), dtype=torch.int64, device=device)
@@ -85,17 +91,27 @@ class Collector:
     @torch.inference_mode()
     def step(self) -> Rollouts | None:
         """One control step of all robots; the episodes that are now kept, if any."""
-        label = self._actor(self._env.get_observations()).clone()
-        noise = self._noise.step()
+        action, label, applied = self._choose()
         robot = self._motion.robot
         state = root_state(robot), robot.joint_pos, robot.joint_vel
-        self._keeper.add(*state, label, label + noise, self._motion.jolted, self._motion.motion_id)
+        self._keeper.add(*state, label, applied, self._motion.jolted, self._motion.motion_id)
         self._motion.jolted.zero_()
-        self._action.noise = noise
-        _, _, dones, extras = self._env.step(label)
+        _, _, dones, extras = self._env.step(action)
         ended = dones.bool()
         failed = ended & ~extras["time_outs"]
         self._noise.reset(ended)
         self.frames += len(ended)
         self._falls += failed.sum()
         return self._keeper.advance(ended, failed)
+
+    def _choose(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Joint actions (E, 29) without their noise, and what is kept as label and as applied."""
+        observations, noise = self._env.get_observations(), self._noise.step()
+        self._action.noise = noise
+        if self._latent is None:
+            action = self._actor(observations).clone()
+            return action, action, action + noise
+        # The noise is on the joints, behind the decoder: z stays clean, and the decoder answers what the noise did.
+        felt = self._latent.proprioception(observations["policy"], gravity_of(self._motion.robot))
+        z, _ = self._latent.encode(self._latent.reference(observations["policy"]))
+        return self._latent.decode(z, felt), z, z

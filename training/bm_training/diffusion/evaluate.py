@@ -19,6 +19,7 @@ from bm_training.run_control import report, run_as_module
 if TYPE_CHECKING:
     from bm_core.diffusion.guidance.settings import GuidanceSpec
     from bm_core.diffusion.spec import DiffusionSpec
+    from bm_training.diffusion.decoders import ActionDecoder
     from bm_training.diffusion.model import TokenTransformer
     from bm_training.diffusion.stage import Stage
 
@@ -79,6 +80,7 @@ class EvaluateDiffusion:
         from isaaclab.app import launch_simulation
         from isaaclab.envs import ManagerBasedRLEnv
 
+        from bm_training.diffusion.decoders import decoder_of
         from bm_training.diffusion.stage import Stage, stage_env_cfg
         from bm_training.diffusion.task_setup import default_device, teacher_task
         from bm_training.diffusion.teacher import read_teacher
@@ -88,7 +90,9 @@ class EvaluateDiffusion:
 
         device = default_device(self.device)
         combinations = self._combinations()
-        spec, model = load_model(find_checkpoint(self.model), device)
+        path = find_checkpoint(self.model)
+        spec, model = load_model(path, device)
+        decoder = decoder_of(path, device)
         teacher = read_teacher(self.teacher, device)
         task = teacher_task(
             teacher,
@@ -104,9 +108,10 @@ class EvaluateDiffusion:
             env = ManagerBasedRLEnv(cfg)
             try:
                 stage = Stage(env, teacher)
-                rows = [self._run(stage, spec, model, combination) for combination in combinations]
+                rows = [self._run(stage, spec, model, decoder, combination) for combination in combinations]
                 if self.baseline:
-                    rows.append(self._run(stage, spec, model, ("walk-perturb", 0, "cold", 1), is_baseline=True))
+                    asked = ("walk-perturb", 0, "cold", 1)
+                    rows.append(self._run(stage, spec, model, decoder, asked, is_baseline=True))
             finally:
                 env.close()
         passed = rows[0]["success_rate"] >= self.require_success
@@ -136,11 +141,12 @@ class EvaluateDiffusion:
         stage: Stage,
         spec: DiffusionSpec,
         model: TokenTransformer,
+        decoder: ActionDecoder,
         combination: tuple[str, int, str, int | None],
         is_baseline: bool = False,
     ) -> dict[str, Any]:
         from bm_training.diffusion.batch_planner import BatchPlanner, BatchPlannerConfig
-        from bm_training.diffusion.closed_loop import JointActions, run_trial
+        from bm_training.diffusion.closed_loop import run_trial
         from bm_training.diffusion.sampler import TorchDenoiser
         from bm_training.diffusion.trial import Trial, TrialConfig
 
@@ -152,7 +158,7 @@ class EvaluateDiffusion:
         trial = Trial(
             TrialConfig(name=task, seconds=self.seconds, kick=self.kick, seed=self.seed), stage.num_robots, stage.device
         )
-        result = run_trial(stage, planner, JointActions(), trial, self._guidance(), is_baseline=is_baseline)
+        result = run_trial(stage, planner, decoder, trial, self._guidance(), is_baseline=is_baseline)
         row: dict[str, Any] = {"task": task, "policy": "tracker" if is_baseline else self.model.name}
         row |= {"latency_ms": 20 * latency, "start": start, "passes": spec.sampler.passes}
         row |= {"action_passes": spec.sampler.action_passes, "eta": spec.sampler.eta}

@@ -22,7 +22,7 @@ from bm_core.errors import ConfigError
 from bm_core.g1 import CONTROL_DT, G1
 from bm_training.diffusion.batch_history import root_state
 from bm_training.diffusion.batch_planner import BatchPlanner
-from bm_training.diffusion.closed_loop import JointActions
+from bm_training.diffusion.decoders import ActionDecoder
 from bm_training.diffusion.frame_rows import as_rollouts, frame_row
 from bm_training.diffusion.reference_match import ReferenceMatch
 from bm_training.diffusion.rollout_file import ROOT_WIDTH, Rollouts
@@ -89,12 +89,14 @@ class Rounds:
         self,
         stage: Stage,
         make_planner: Callable[[int], BatchPlanner],
+        decoder: ActionDecoder,
         guidance: GuidanceSpec,
         config: RoundConfig,
         seed: int,
     ) -> None:
         """`make_planner(seed)`: a fresh one for every run."""
-        self._stage, self._make_planner, self._guidance, self.config = stage, make_planner, guidance, config
+        self._stage, self._make_planner, self._decoder = stage, make_planner, decoder
+        self._guidance, self.config = guidance, config
         self._match = ReferenceMatch(stage.motion.library, config.survive + 1)
         self._generator = torch.Generator(device=stage.device).manual_seed(seed)
         self._seed = seed
@@ -106,25 +108,26 @@ class Rounds:
         self._seed += 1
         planner = self._make_planner(self._seed)
         past = planner.spec.layout.present * planner.spec.layout.steps_per_token
-        frames, fell_at = self._run(planner)
+        frames, actions, fell_at = self._run(planner)
         found = []
         for _ in range(self.config.takeovers):
             moment, is_before_fall = self._moments(fell_at, past)
-            found.append(self._take_over(frames, moment, past, is_before_fall))
+            found.append(self._take_over(frames, actions, moment, past, is_before_fall))
         return [rollouts for rollouts in found if rollouts is not None]
 
     # -- the policy's part
 
-    def _run(self, planner: BatchPlanner) -> tuple[Tensor, Tensor]:
-        """Frames (E, run, W), and the step of the fall (E,) or `run`."""
-        stage, config, decoder = self._stage, self.config, JointActions()
+    def _run(self, planner: BatchPlanner) -> tuple[Tensor, Tensor, Tensor]:
+        """Frames (E, run, W), joint actions (E, run, 29), and the step of the fall (E,) or `run`."""
+        stage, config, decoder = self._stage, self.config, self._decoder
         stage.begin(*stage.motion.sampler.sample(stage.num_robots))
         for _ in range(config.walk_in):
             planner.watch(stage.robot)
             planned, action = decoder.encode(stage)
             planner.advance(planned)
             stage.step(action)
-        rows, fallen = [], torch.zeros(stage.num_robots, dtype=torch.bool, device=stage.device)
+        rows, actions = [], []
+        fallen = torch.zeros(stage.num_robots, dtype=torch.bool, device=stage.device)
         fell_at = torch.full((stage.num_robots,), config.run, device=stage.device)
         is_guided = self._rand() < config.guided
         command = self._commands()
@@ -137,14 +140,16 @@ class Rounds:
             if planned is None:
                 planned, action = decoder.encode(stage)
             else:
-                action = planned = safe_action(planned, fallen)
-            rows.append(self._row(action, action, jolted))
+                planned = safe_action(planned, fallen)
+                action = safe_action(decoder.decode(planned, stage), fallen)
+            rows.append(self._row(planned, planned, jolted))
+            actions.append(action)
             planner.advance(planned)
             stage.step(action)
             fallen = fallen | stage.fallen()[0]
             fell_at = torch.where(fallen & (fell_at == config.run), step, fell_at)
         self._tally(fell_at, is_guided)
-        return torch.stack(rows, dim=1), fell_at
+        return torch.stack(rows, dim=1), torch.stack(actions, dim=1), fell_at
 
     def _kick(self) -> Tensor:
         """(E,) who was kicked."""
@@ -193,21 +198,22 @@ class Rounds:
         moment = torch.where(fell, before, anywhere)
         return torch.where(moment >= past, moment, -1), fell
 
-    def _take_over(self, frames: Tensor, moment: Tensor, past: int, is_before_fall: Tensor) -> Rollouts | None:
+    def _take_over(
+        self, frames: Tensor, actions: Tensor, moment: Tensor, past: int, is_before_fall: Tensor
+    ) -> Rollouts | None:
         stage, config = self._stage, self.config
         usable, robots = moment >= 0, torch.arange(len(frames), device=frames.device)
         state = frames[robots, moment.clamp(min=0)]
         root, joint_pos, joint_vel = state[:, : ROOT_WIDTH + 2 * _JOINTS].split([ROOT_WIDTH, _JOINTS, _JOINTS], dim=-1)
-        last_action = frames[robots, (moment - 1).clamp(min=0)][:, -1 - _JOINTS : -1]
-        stage.place(root, joint_pos, joint_vel, last_action)
+        stage.place(root, joint_pos, joint_vel, actions[robots, (moment - 1).clamp(min=0)])
         motion, frame = self._match.nearest(root, joint_pos, joint_vel)
         stage.follow(motion, frame)
         rows, fallen = [], torch.zeros_like(usable)
         nobody = torch.zeros_like(usable)
         for step in range(config.survive):
-            action = stage.tracker_action()
+            planned, action = self._decoder.encode(stage)
             if step < config.steps - past:
-                rows.append(self._row(action, action, nobody))
+                rows.append(self._row(planned, planned, nobody))
             stage.step(safe_action(action, fallen))
             fallen = fallen | stage.fallen()[0]
         kept = usable & ~fallen

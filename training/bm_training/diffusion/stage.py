@@ -91,6 +91,11 @@ class Stage:
         self.motion.follow(self._all, motion_id, frame)
         self._look()
 
+    @property
+    def observation(self) -> Tensor:
+        """(E, O) what the tracker sees now."""
+        return self._vec_env.get_observations()["policy"]
+
     def tracker_action(self) -> Tensor:
         """(E, 29) what the tracker does now."""
         return self._actor(self._vec_env.get_observations()).clone()

@@ -24,6 +24,8 @@ class TrainDiffusion:
 
     data: str
     """Folders of collections (manifest.json and its shards), separated by commas."""
+    latent: Path | None = None
+    """For collections of latents: the run of `bm train latent` they are from; its decoder travels with the model."""
     run_dir: Path
     """Folder of the run: checkpoints/, TensorBoard events, log.jsonl."""
     model: Literal["large", "small", "tiny"] = "large"
@@ -45,8 +47,8 @@ class TrainDiffusion:
     """Default: the model's own."""
     action_weight: float = 1.0
     """Of the action loss beside the state loss."""
-    mirror: bool = True
-    """Exchange left and right in half of the windows."""
+    mirror: bool | None = None
+    """Exchange left and right in half of the windows. Default: for joint actions; latents have no mirror image."""
     device: str | None = None
     """cuda:0, cpu, ...; default: a GPU where there is one. With torchrun: one process per GPU."""
     max_steps: int = 200_000
@@ -103,6 +105,7 @@ class TrainDiffusion:
 
         from bm_core.atomic_file import atomic_write_text
         from bm_core.diffusion.spec import DiffusionSpec
+        from bm_core.g1 import G1
         from bm_training.diffusion.fit import SpecConfig, fit_spec
         from bm_training.diffusion.model import TokenTransformer
         from bm_training.diffusion.objective import ObjectiveConfig
@@ -138,7 +141,7 @@ class TrainDiffusion:
                 batch=self.batch,
                 learning_rate=self.learning_rate,
                 warmup_steps=self.warmup_steps,
-                mirror=self.mirror,
+                mirror=manifests[0].action_width == len(G1.joint_names) if self.mirror is None else self.mirror,
                 is_bf16=self.bf16,
                 is_compiled=self.compile,
                 log_interval=self.log_interval,
@@ -153,6 +156,7 @@ class TrainDiffusion:
             ranks,
             report,
             self._provenance(manifests),
+            self._decoder(manifests[0]),
         )
         if state is not None:
             self._check_resumed(layout, spec)
@@ -167,6 +171,20 @@ class TrainDiffusion:
 
         chosen = MODELS[self.model]
         return chosen if self.dropout is None else dataclasses.replace(chosen, dropout=self.dropout)
+
+    def _decoder(self, manifest: Manifest) -> dict[str, Any] | None:
+        from bm_core.errors import ConfigError
+        from bm_core.g1 import G1
+        from bm_training.diffusion.latent_model import read_latent
+
+        is_joint = manifest.action_width == len(G1.joint_names)
+        if is_joint != (self.latent is None):
+            raise ConfigError(
+                "--latent: the data holds joint actions, leave it out"
+                if is_joint
+                else f"the data holds latents ({manifest.action_width} numbers); give the run they are from as --latent"
+            )
+        return None if self.latent is None else read_latent(self.latent, "cpu")
 
     def _layout(self, manifest: Manifest) -> tuple[TokenLayout, Any]:
         from bm_core.diffusion.layout import TokenLayout

@@ -84,10 +84,11 @@ class Trainer:
         ranks: Ranks,
         report: Callable[[str], None],
         provenance: dict[str, Any],
+        latent: dict[str, Any] | None = None,
     ) -> None:
-        """`report` gets lines of progress; `provenance` goes into every checkpoint."""
+        """`report` gets lines of progress; `provenance` and `latent` (the decoder) go into every checkpoint."""
         self.model, self.spec, self.config, self._ranks = model, spec, config, ranks
-        self._training, self._report, self._provenance = training, report, provenance
+        self._training, self._report, self._provenance, self._latent = training, report, provenance, latent
         self._objective = Objective(spec, objective, ranks.device)
         self.average = WeightAverage(model)
         self._forward: Callable[..., Any] = model
@@ -304,6 +305,7 @@ class Trainer:
             "ema_updates": self.average.updates,
             "best": self._best,
             "provenance": self._provenance,
+            "latent": self._latent,
         }
 
 

@@ -1,0 +1,124 @@
+"""`bm train latent`. Also `python -m bm_training.diffusion.train_latent` with its options."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainLatent:
+    """Distil a tracker into an encoder of references and a decoder of actions. Exit 0 trained, 2 could not run."""
+
+    run_dir: Path
+    """Folder of the run: checkpoints/, TensorBoard events, log.jsonl."""
+    teacher: Path
+    """Run or checkpoint of `bm train tracking`."""
+    motion_set: str | None = None
+    """Name of a shipped motion set, or a .yaml file."""
+    motions: str | None = None
+    """Instead of a set: clips and folders, separated by commas."""
+    motion_root: Path | None = None
+    """Replaces ${MOTIONS} in a motion set (else the variable BM_MOTIONS does); --motions may be relative to it."""
+    latent: int = 32
+    """Numbers in z"""
+    hidden: tuple[int, ...] = (2048, 1024, 512)
+    """Of encoder and decoder"""
+    kl_weight: float = 0.01
+    learning_rate: float = 5e-4
+    iterations: int = 2000
+    """Of 16 control steps of every robot"""
+    max_minutes: float | None = None
+    """Stop after this time and save; schedules end there if it comes first."""
+    backend: Literal["newton", "ovphysx", "physx"] = "newton"
+    """Physics"""
+    device: str | None = None
+    """cuda:0, cpu, ...; default: a GPU where there is one."""
+    num_envs: int = 4096
+    """Robots"""
+    max_delay_ms: float = 20.0
+    """Commands reach the motors 0..this late, drawn per robot."""
+    seed: int = 0
+    json: Path | None = None
+    """Also write a summary as one JSON document."""
+
+    def __call__(self) -> int:
+        started = time.monotonic()
+        from bm_training.diffusion.task_setup import chosen_motions, default_device, teacher_task
+
+        motions = chosen_motions(self.motion_set, self.motions, self.motion_root)
+        from isaaclab.app import launch_simulation
+        from isaaclab.envs import ManagerBasedRLEnv
+
+        from bm_training.diffusion.collector import collection_env_cfg
+        from bm_training.diffusion.teacher import read_teacher
+
+        device = default_device(self.device)
+        teacher = read_teacher(self.teacher, device)
+        task = teacher_task(
+            teacher,
+            motions,
+            num_envs=self.num_envs,
+            backend=self.backend,
+            device=device,
+            seed=self.seed,
+            max_delay_ms=self.max_delay_ms,
+        )
+        cfg = collection_env_cfg(task)
+        provenance = {"commit": repository_commit(), "teacher": teacher.name, "motion_set_sha256": motions.sha256}
+        provenance |= {name: str(value) for name, value in dataclasses.asdict(self).items()}
+        with launch_simulation(cfg, None):
+            env = ManagerBasedRLEnv(cfg)
+            try:
+                trainer = self._trainer(env, teacher, started, device, provenance)
+                with stopped_by_signals(trainer.stop):
+                    values = trainer.learn()
+            finally:
+                env.close()
+        if self.json is not None:
+            _write_summary(self.json, trainer.iteration, values)
+        return 0
+
+    # -- parts
+
+    def _trainer(self, env: Any, teacher: Any, started: float, device: str, provenance: dict[str, str]) -> Any:
+        import torch
+
+        from bm_training.diffusion.latent_model import ActionAutoencoder, LatentConfig
+        from bm_training.diffusion.latent_trainer import LatentTrainer, LatentTrainerConfig
+
+        torch.manual_seed(self.seed)
+        config = LatentConfig(latent=self.latent, hidden=self.hidden)
+        model = ActionAutoencoder(config, teacher.state["layouts"]["policy"]).to(device)
+        scaling = teacher.state["alg"]["actor_state_dict"]
+        model.scale_as(scaling["obs_normalizer._mean"][0], scaling["obs_normalizer._std"][0])
+        settings = LatentTrainerConfig(
+            run_dir=self.run_dir,
+            iterations=self.iterations,
+            learning_rate=self.learning_rate,
+            kl_weight=self.kl_weight,
+            seed=self.seed,
+            deadline=None if self.max_minutes is None else started + 60.0 * self.max_minutes,
+        )
+        return LatentTrainer(env, teacher, model, settings, report, provenance)
+
+
+def _write_summary(path: Path, iterations: int, values: dict[str, float]) -> None:
+    from bm_sim2real.result_json import write_result
+
+    summary = {
+        "steps": int(values.get("time/steps", 0.0)),
+        "steps_per_second": values.get("time/steps_per_second", 0.0),
+        "iterations": iterations,
+    }
+    write_result(path, command="train latent", rows=[values], summary=summary, passed=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run_as_module(TrainLatent, "bm train latent"))
