@@ -22,6 +22,8 @@ from bm_sim2real.modes import Mode
 Array = NDArray[np.float64]
 
 _NUM_JOINTS = len(G1.joint_names)
+_LEAST_STIFFNESS = 1e-3
+"""N m/rad from which a target can be moved to correct a torque."""
 _FIRST_ARM_JOINT = G1.joint_index["left_shoulder_pitch_joint"]
 
 
@@ -159,7 +161,7 @@ class CommandGuard:
         if low.seq <= view.last_sequence:
             self.counters.dropped += 1
             return
-        reason = _nonsense(low)
+        reason = _nonsense(low, self.limits)
         if reason:
             self.counters.refused += 1
             if view.refused_tick is None:
@@ -200,8 +202,9 @@ class CommandGuard:
         self.counters.effort += np.abs(torque) > G1.effort
         self.counters.hard_stop += ((most == 0.0) & (torque > 0.0)) | ((least == 0.0) & (torque < 0.0))
         change = np.clip(torque, least, most) - torque
-        # A joint without stiffness has no target to move: its feed-forward torque gives way instead.
-        has_stiffness = command.kp > 0.0
+        # A joint without stiffness has no target to move (and with next to none, one at infinity): its feed-forward
+        # torque gives way instead.
+        has_stiffness = command.kp > _LEAST_STIFFNESS
         shift = np.divide(change, command.kp, out=np.zeros(_NUM_JOINTS), where=has_stiffness)
         return _with(command, q=target + shift, tau=np.where(has_stiffness, command.tau, command.tau + change))
 
@@ -224,14 +227,18 @@ def _with(command: LowCommand, *, q: Array, tau: Array) -> LowCommand:
     )
 
 
-def _nonsense(low: LowCommand) -> str:
+def _nonsense(low: LowCommand, limits: GuardLimits) -> str:
     """Why a command cannot be obeyed, empty if it can. Lengths are those of the arrays that came."""
-    for name in ("q", "dq", "tau", "kp", "kd"):
+    bounds = (limits.most_number, limits.most_number, limits.most_number, limits.most_stiffness, limits.most_damping)
+    for name, most in zip(("q", "dq", "tau", "kp", "kd"), bounds, strict=True):
         values = getattr(low, name)
         if np.shape(values) != (_NUM_JOINTS,):
             return f"{name} has shape {np.shape(values)}, ({_NUM_JOINTS},) expected"
-        if not np.isfinite(values).all():
-            return f"{name} of {G1.joint_names[int(np.argmin(np.isfinite(values)))]} is not finite"
+        inside = np.abs(values) <= most  # which NaN is not
+        if not inside.all():
+            joint = int(np.argmin(inside))
+            found = f"{values[joint]:.3g}, at most {most:g} allowed" if np.isfinite(values[joint]) else "not finite"
+            return f"{name} of {G1.joint_names[joint]} is {found}"
     if (low.kp < 0.0).any() or (low.kd < 0.0).any():
         return "a gain is negative"
     return ""

@@ -32,6 +32,12 @@ class GuardLimits:
     guardian_silent_ticks: int = 10
     """Guardian ticks (2 ms) without a frame of the writer before the guardian takes over."""
 
+    most_number: float = 1e4
+    """Targets, speeds and torques beyond this (rad, rad/s, N m) are nonsense, and refused like NaN."""
+    most_stiffness: float = 1000.0
+    """N m/rad; beyond it a command is refused: the motor's own loop would shake before the next frame corrects it."""
+    most_damping: float = 100.0
+    """N m s/rad, likewise."""
     hard_stop_margin: float = 0.05
     """rad from a joint's end in which torque outwards is removed."""
     slew_per_period: float = 0.1
@@ -39,6 +45,10 @@ class GuardLimits:
     entry_ticks: int = 50
     """Writer ticks (0.1 s) after HANG or DAMPING in which the slew limit still holds."""
 
+    position_beyond: float = 1.0
+    """rad beyond a joint's range from which a reading is no angle but an error."""
+    most_speed: float = 500.0
+    """rad/s; faster is no speed but an error, and damps at the first reading."""
     joint_speed_factor: float = 1.5
     """Joint speed limit as a multiple of the motor's no-load speed."""
     joint_speed_ticks: int = 2

@@ -93,13 +93,19 @@ def refused_command(view: GuardView, limits: GuardLimits) -> Fault | None:
 
 
 def invalid_state(view: GuardView, limits: GuardLimits) -> Fault | None:
-    """A joint angle or speed that is no number: a command corrected with it would be none either."""
+    """An angle that no joint can have, a speed that is no number: a command corrected with it would be nonsense too."""
     q, dq = view.state.joint_pos, view.state.joint_vel
-    if math.isfinite(q.dot(q)) and math.isfinite(dq.dot(dq)):
+    beyond = limits.position_beyond
+    # NaN is inside of nothing.
+    possible = (q >= G1.lower - beyond) & (q <= G1.upper + beyond) & (np.abs(dq) <= limits.most_speed)
+    if np.count_nonzero(possible) == len(possible):
         return None
-    bad = ~(np.isfinite(q) & np.isfinite(dq))
-    joint = G1.joint_names[int(np.flatnonzero(bad)[0])] if bad.any() else "all joints"
-    return Fault("invalid_state", Reaction.DAMPING, view.tick, f"position or speed of {joint} is not finite")
+    joint = int(np.argmin(possible))
+    detail = (
+        f"{G1.joint_names[joint]} at {q[joint]:.3g} rad (range {G1.lower[joint]:.2f}..{G1.upper[joint]:.2f}, "
+        f"{beyond} beyond tolerated), {dq[joint]:.3g} rad/s"
+    )
+    return Fault("invalid_state", Reaction.DAMPING, view.tick, detail)
 
 
 def joint_speed(view: GuardView, limits: GuardLimits) -> Fault | None:

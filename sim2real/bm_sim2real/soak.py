@@ -24,8 +24,13 @@ import numpy as np
 from bm_core.errors import RobotError
 from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.bridge.config import BridgeConfig
+from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.timing import LateHistogram
 
+LIMITS = GuardLimits(
+    silent_ticks=100, silent_wall_s=0.5, stale_state_ticks=100, frozen_ticks=100, guardian_silent_ticks=150
+)
+"""Ages wider than on the robot: a shared computer stalls now and then, and a takeover would end the run."""
 SETTLE_SHARE = 1.0 / 3.0
 """Of the run, at its start, in which memory may grow: 10 of 30 minutes."""
 LATE = 2.0
@@ -71,7 +76,7 @@ class Soak:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         try:
             self._start("simulated robot", "simulate")
-            config = BridgeConfig(log=self._out / "events.jsonl", first_state_s=_PATIENCE_S)
+            config = BridgeConfig(log=self._out / "events.jsonl", first_state_s=_PATIENCE_S, limits=LIMITS)
             self._start("guardian", "guard", config.to_json())
             self.monitor = _attach()
             arguments = (str(self.processes["simulated robot"].pid), str(policy), *map(str, clips))

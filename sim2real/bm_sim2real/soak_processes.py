@@ -114,6 +114,8 @@ class _Walker:
         os.kill(self._robot_pid, signal.SIGUSR1)
         time.sleep(2.0)
         self._machine.reset()
+        self._client.heartbeat()  # the operator of this run is back
+        self._client.wait_period()
         self._client.reset()
 
     @property

@@ -8,10 +8,11 @@ import unitree_wire  # noqa: F401  the DDS extra, and a tag of our own
 import bm_sim2real.guard
 from bm_core.errors import ConfigError
 from bm_sim2real.commands.faults import Faults
-from bm_sim2real.fault_injection.scenarios import SCENARIOS
+from bm_sim2real.fault_injection.scenarios import LINK_SCENARIOS
 from bm_sim2real.fault_injection.suite import TRANSPORTS, run_scenario, summarize_faults
+from bm_sim2real.fault_injection.walking_scenarios import SCENARIOS, WALKING_SCENARIOS
 
-ROWS = [(s, t) for s in SCENARIOS for t in TRANSPORTS if s.only in (None, t)]
+ROWS = [(s, t) for s in LINK_SCENARIOS for t in TRANSPORTS]
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 
@@ -21,9 +22,22 @@ def test_fault_is_answered_as_designed(scenario, transport):
     assert result.passed, result
 
 
-def test_there_are_at_least_thirty_faults_and_most_run_on_both_transports():
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", WALKING_SCENARIOS, ids=[scenario.name for scenario in WALKING_SCENARIOS])
+def test_fault_of_a_walking_robot_is_answered_as_designed(scenario):
+    result = run_scenario(scenario, "in-process")
+    assert result.passed, result
+
+
+@pytest.mark.parametrize("name", ["walking, operator lost", "walking, legs exchanged"])
+def test_a_walking_robot_is_braked_or_damped_over_dds(name):
+    result = run_scenario(BY_NAME[name], "dds")
+    assert result.passed, result
+
+
+def test_there_are_at_least_thirty_faults_each_on_both_transports():
     assert len(BY_NAME) == len(SCENARIOS) >= 30
-    assert sum(scenario.only is None for scenario in SCENARIOS) >= 25
+    assert sorted(TRANSPORTS) == ["dds", "in-process"]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -50,10 +64,10 @@ def test_a_scenario_is_the_same_each_time():
 
 
 def test_summary_counts_rows_and_the_slowest_reaction():
-    results = [run_scenario(BY_NAME[name], "in-process") for name in ("emergency stop", "robot silent", "10 % lost")]
+    results = [run_scenario(BY_NAME[name], "in-process") for name in ("emergency stop in running", "robot silent", "10 % lost")]
     summary = summarize_faults(results)
     assert (summary["faults"], summary["passed"], summary["transports"]) == (3, 3, ["in-process"])
-    assert (summary["worst_reaction_ticks"], summary["worst_reaction_ms"]) == (25, 50)
+    assert (summary["worst_reaction_ticks"], summary["worst_reaction_ms"]) == (26, 52)
 
 
 def test_command_writes_its_document(tmp_path, monkeypatch):

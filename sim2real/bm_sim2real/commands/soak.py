@@ -66,7 +66,7 @@ class Soak:
         console.print(_memory_table(result))
         console.print(_late_table(result))
         played, faults = result.client["played"], result.client["faults"]
-        console.print(f"{played} motions played, {len(faults)} faults: {'; '.join(faults) or 'none'}")
+        console.print(f"{played} motions played, {len(faults)} faults: {'; '.join(faults[:5]) or 'none'}")
         console.print("passed" if passed else "FAILED")
         return 0 if passed else 1
 

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 _MOST_MISSED = 25
 """Lost readings (50 ms at 500 Hz) that are bridged with the newest; the guard damps at such a gap."""
+_MOST_ANGLE, _MOST_SPEED, _MOST_TORQUE, _MOST_ACCELERATION = 50.0, 500.0, 5000.0, 2000.0
+"""Lengths over all joints or axes: rad, rad/s, N m, m/s^2; several times what the G1's ranges and motors allow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,16 @@ class BaseEstimator:
         Lost readings are bridged by their times. RobotError before the first reset.
         """
         last = self.estimate
+        if not _is_usable(state):
+            return self._withheld(last, state.time)
+        before = self._filter.x.copy(), self._filter.P
+        try:
+            return self._updated(last, state)
+        except np.linalg.LinAlgError:  # a covariance that has broken down; only a reset helps
+            self._filter.restore(*before)
+            return self._withheld(last, state.time)
+
+    def _updated(self, last: BaseEstimate, state: RobotState) -> BaseEstimate:
         before = self._filter.x.copy(), self._filter.P
         ticks = self._ticks_since(last.time, state.time)
         if ticks > 1:
@@ -129,13 +141,17 @@ class BaseEstimator:
         nis = self._filter.correct(motion.ankle_pos - lever, -arm[:, 2], contact)
         if not self._filter.is_finite:
             self._filter.restore(*before)
-            self._ground.reset()
-            self.health.complain("reading: not a number in joints or IMU")
-            self._estimate = replace(last, time=state.time, healthy=False, reason=self.health.reason)
-            return self._estimate
+            return self._withheld(last, state.time)
         pos, vel = self._filter.x[POS] - lever, self._filter.x[VEL] - spin @ lever
         self._watch(state, nis, speed, contact, pos, vel)
         self._estimate = self._result(state, rot, pos, vel, contact, force)
+        return self._estimate
+
+    def _withheld(self, last: BaseEstimate, time: float) -> BaseEstimate:
+        """The estimate before, as unhealthy."""
+        self._ground.reset()
+        self.health.complain("reading: not a number, or an impossible one, in joints or IMU")
+        self._estimate = replace(last, time=time, healthy=False, reason=self.health.reason)
         return self._estimate
 
     def _ticks_since(self, before: float, now: float) -> int:
@@ -184,6 +200,20 @@ class BaseEstimator:
             healthy=self.health.is_healthy,
             reason=self.health.reason,
         )
+
+
+def _is_usable(state: RobotState) -> bool:
+    """Whether a filter may see these numbers at all: what no robot can report would stay in it for ever."""
+    quat = state.pelvis_quat_w
+    bounds = (
+        (state.joint_pos, _MOST_ANGLE),
+        (state.joint_vel, _MOST_SPEED),
+        (state.joint_torque, _MOST_TORQUE),
+        (state.pelvis_gyro_b, _MOST_SPEED),
+        (state.pelvis_acc_b, _MOST_ACCELERATION),
+    )
+    # The length bounds every number in it, and is NaN if one is.
+    return 0.5 < quat.dot(quat) < 2.0 and all(values.dot(values) <= most * most for values, most in bounds)
 
 
 def _matrix(quat: Array) -> Array:

@@ -118,9 +118,14 @@ def pack_low_state(state: LowState) -> bytes:
     np.ndarray((NUM_JOINTS,), "<f4", message, _HEAD + 20, (_STRIDE,))[:] = state.motor_voltage
     np.ndarray((NUM_JOINTS,), "<u4", message, _HEAD + 32, (_STRIDE,))[:] = state.motor_error
     message[_REMOTE : _REMOTE + 40] = state.remote
+    seal_low_state(message)
+    return bytes(message)
+
+
+def seal_low_state(message: bytearray) -> None:
+    """Puts the checksum of what the message says now."""
     crc = crc32_words(_c_head(message) + message[_HEAD:_CRC])
     message[_CRC:] = crc.to_bytes(4, "little")
-    return bytes(message)
 
 
 def _c_head(message: bytes | bytearray) -> bytes:

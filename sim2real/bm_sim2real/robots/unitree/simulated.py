@@ -109,6 +109,8 @@ class SimulatedG1:
         """% of the battery; None: its computer says nothing."""
         self.is_mute = False
         """No readings go out."""
+        self.is_deaf = False
+        """No commands come in."""
         self.has_torso_imu = True
         self.overrides: dict[str, object] = {}
         """Fields of LowState that replace the true ones, to make it fail."""
@@ -168,7 +170,8 @@ class SimulatedG1:
         counters, config = self.counters, self.config
         counters.silent_ticks += 1
         for data in self._readers[1 if self.loco.has_user_control else 0].take():
-            self.downlink.send(data)
+            if not self.is_deaf:
+                self.downlink.send(data)
         for data in self.downlink.arrived():
             message = read_low_command(data)
             if message is None or not message.is_intact:
