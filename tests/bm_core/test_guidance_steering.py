@@ -64,10 +64,20 @@ def test_the_robot_turns_to_where_it_goes_and_on_arrival_to_its_heading():
 def test_obstacles_and_height_join_the_sum():
     pillar = Obstacle(shape=Pillar(center=(5.0, 5.6), radius=0.2))
     alone = pull(GuidanceGoal(velocity=(0.6, 0.0, 0.0)))
-    both = pull(GuidanceGoal(velocity=(0.6, 0.0, 0.0), obstacles=(pillar,), height=0.6))
+    both = pull(GuidanceGoal(velocity=(0.6, 0.0, 0.0), obstacles=(pillar,), height=0.6), coupling=0.0)
     assert np.array_equal(alone[4, PLACES.root_lin_vel], both[4, PLACES.root_lin_vel])
     assert both[4, PLACES.root_pos.start] < -0.1
     assert both[4, PLACES.root_pos.start + 2] == pytest.approx(-0.15)
+    led = pull(GuidanceGoal(velocity=(0.6, 0.0, 0.0), obstacles=(pillar,)), coupling=1.0)
+    assert led[4, PLACES.root_lin_vel.start] < 0.5 < alone[4, PLACES.root_lin_vel.start]
+
+
+def test_on_the_way_to_a_waypoint_the_robot_keeps_the_speed_limit():
+    steering = GoalSteering(goal=GuidanceGoal(waypoint=(5.0, 9.0)), settings=GuidanceSpec(speed_limit=0.7))
+    states = np.zeros((1, 21, 99))
+    states[..., PLACES.root_rot6d] = [1, 0, 0, 1, 0, 0]
+    states[..., PLACES.root_lin_vel.start] = 1.5
+    assert steering.guidance(NORTH, 0.0).gradient(states)[0, 5, PLACES.root_lin_vel.start] > 0.5
 
 
 def test_keyframes_are_tokens_relative_to_the_present():
@@ -88,7 +98,7 @@ def test_keyframes_are_tokens_relative_to_the_present():
 def test_sampled_plans_follow_the_goal(goal):
     sampler = SPEC.reference_sampler()
     noise = sampler.draw_noise(np.random.default_rng(8), 3, 21)
-    guidance = GoalSteering(goal=GuidanceGoal(velocity=goal)).guidance(NORTH, 0.0)
+    guidance = GoalSteering(goal=GuidanceGoal(velocity=goal), settings=GuidanceSpec(scale=1.0)).guidance(NORTH, 0.0)
     free, guided = (sampler.sample(gaussian_posterior, cold(), noise, pull)[0][:, 5:] for pull in (None, guidance))
 
     def error(states):
@@ -144,9 +154,9 @@ def test_trim_forgets_the_axis_whose_command_changed():
 
 def test_settings_are_replaced_not_changed():
     settings = GuidanceSpec()
-    assert dataclasses.replace(settings, scale=2.0) != settings
+    assert dataclasses.replace(settings, scale=9.0) != settings
     with pytest.raises(dataclasses.FrozenInstanceError):
-        settings.scale = 2.0  # type: ignore[misc]
+        settings.scale = 9.0  # type: ignore[misc]
     assert GoalSteering(goal=GuidanceGoal()).layout == TokenLayout()
 
 

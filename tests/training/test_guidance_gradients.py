@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bm_core.diffusion.guidance.cost import Weighted, WeightedCosts
-from bm_core.diffusion.guidance.joystick import Velocity, YawRate
+from bm_core.diffusion.guidance.joystick import SpeedLimit, Velocity, YawRate
 from bm_core.diffusion.guidance.obstacle import Obstacle, Obstacles
 from bm_core.diffusion.guidance.occupancy import distance_grid
 from bm_core.diffusion.guidance.posture import Heading, Height, Posture, Smoothness
@@ -39,6 +39,7 @@ COSTS = {
     "velocity without sway": Velocity(velocity=(0.6, -0.2), yaw_rate=0.7, sway=0.2),
     "yaw rate": YawRate(yaw_rate=-0.8),
     "yaw rate per plan": YawRate(yaw_rate=[0.4, 0.0, -0.8], sway=0.5),
+    "speed limit": SpeedLimit(limit=0.4),
     "waypoint": Waypoint(goal=(0.3, -0.2)),
     "waypoint per plan": Waypoint(goal=np.array([[0.3, -0.2], [2.0, 1.0], [0.0, 0.0]])),
     "waypoint with a cap": Waypoint(goal=(0.5, 0.5), cap=0.6),
@@ -106,3 +107,20 @@ def test_history_is_not_pulled_and_plans_do_not_mix(name):
     other = states.copy()
     other[1] = make_states(seed=1)[1]
     assert np.array_equal(sum_of_costs.gradient(other)[[0, 2]], gradient[[0, 2]])
+
+
+def test_coupling_is_the_chain_rule_through_places_that_velocities_lead_to():
+    """Autograd of the waypoint cost with places = present + sum of velocities dt: what velocities alone can do."""
+    states = make_states()
+    places = state_slices(StateRepresentation.BODY_POS)
+    pos, vel = (slice(part.start, part.start + 2) for part in (places.root_pos, places.root_lin_vel))
+    tensor = torch.tensor(states)
+    velocities = tensor[:, 4:, vel].clone().requires_grad_(True)
+    steps = torch.cat([torch.zeros(BATCH, 1, 2, dtype=torch.float64), 0.04 * velocities[:, :-1].cumsum(1)], dim=1)
+    led = tensor.clone()
+    led[:, 4:, pos] = tensor[:, 4:5, pos] + steps
+    cost = WeightedCosts(costs=[Weighted(cost=Waypoint(goal=(9.0, 9.0)))], layout=TokenLayout(), coupling=1.0)
+    (automatic,) = torch.autograd.grad(cost.value(led).sum(), velocities)
+    ours = cost.gradient(led.detach().numpy())[:, 4:, vel]
+    bare = WeightedCosts(costs=cost.costs, layout=TokenLayout()).gradient(led.detach().numpy())[:, 4:, vel]
+    assert np.abs(ours - bare - automatic.numpy()).max() < 1e-6 and float(automatic.abs().max()) > 1.0

@@ -35,6 +35,11 @@ class WeightedCosts:
     costs: Sequence[Weighted]
     layout: TokenLayout
     representation: StateRepresentation = StateRepresentation.BODY_POS
+    coupling: float = 0.0
+    """How much a pull on the root's place is also one on the velocities that lead there; 1: as the chain rule says.
+
+    A model keeps places and velocities apart: pulled places alone are places that no velocity reaches.
+    """
 
     def value(self, states: Any) -> Any:
         """(B,) of plans (B, N, D) in SI units."""
@@ -48,7 +53,15 @@ class WeightedCosts:
         plan = self._view(states)
         for item in self.costs:
             future += item.weight * item.cost.evaluate(plan)[1].states
+        if self.coupling != 0.0:
+            self._couple(self._view(answer))
         return answer
+
+    def _couple(self, gradient: PlanView) -> None:
+        """Place i is the sum of the velocities before it times dt: a velocity feels the pulls on all later places."""
+        pulls = gradient.root_pos[..., :2]
+        later = pulls.sum(1)[:, None] - library(pulls).cumsum(pulls, 1)
+        gradient.root_lin_vel[..., :2] += self.coupling * gradient.token_dt * later
 
     def _view(self, states: Any) -> PlanView:
         return PlanView(states[:, self.layout.present :], self.representation, self.layout.token_dt)

@@ -1,4 +1,4 @@
-"""Joystick: planar velocity and yaw rate.
+"""Joystick: planar velocity and yaw rate; and a speed limit.
 
 Source: BeyondMimic v3 eq. 7, G = 1/2 sum |V_xy - g_v|^2; the papers command turns but print no yaw term, ours is
 1/2 (w_z - g_w)^2.
@@ -11,6 +11,9 @@ from typing import Any
 
 from bm_core.diffusion.guidance.arrays import as_like, library, turned
 from bm_core.diffusion.guidance.plan_view import PlanView
+
+_NO_SPEED = 1e-9
+"""m/s; keeps 0 / 0 away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,22 @@ class YawRate:
         value, pull = _swayed(plan.root_ang_vel[..., 2:] - goal, self.sway)
         gradient.root_ang_vel[..., 2:] = pull
         return value.sum(-1), gradient
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedLimit:
+    """Pulls back what is faster over ground than a limit: 1/2 max(|V_xy| - limit, 0)^2."""
+
+    limit: float
+    """m/s"""
+
+    def evaluate(self, plan: PlanView) -> tuple[Any, PlanView]:
+        gradient = plan.zeros()
+        velocity = plan.root_lin_vel[..., :2]
+        speed = ((velocity * velocity).sum(-1) + _NO_SPEED**2) ** 0.5
+        excess = (speed - self.limit).clip(0.0, None)
+        gradient.root_lin_vel[..., :2] = (excess / speed)[..., None] * velocity
+        return 0.5 * excess * excess, gradient
 
 
 def _turned(velocity: Any, yaw_rate: Any, plan: PlanView) -> Any:

@@ -14,19 +14,26 @@ from bm_core.errors import BundleError, ConfigError
 class GuidanceSpec:
     """One model's guidance. Scale and limits are those of `sampler.Guidance`; weights are of the costs in the sum."""
 
-    scale: float = 1.0
+    scale: float = 2.0
     max_weight: float = 2.0
     max_step: float = 0.5
     """Normalised units a token and pass"""
     min_level: int = 1
     max_level: int = 20
+    coupling: float = 1.0
+    """How much pulls on places are also pulls on the velocities that lead there; see cost.WeightedCosts."""
     velocity_weight: float = 1.0
     yaw_rate_weight: float = 1.0
     sway: float = 1.0
     """Of both; see joystick.Velocity."""
-    waypoint_weight: float = 1.0
-    waypoint_cap: float = 1.0
-    """m"""
+    waypoint_weight: float = 2.0
+    waypoint_cap: float = 0.3
+    """m; small, or the robot would run to far places and creep to near ones"""
+    waypoint_decay: float = 5.0
+    """1/m; the paper's 2 begins to stop the robot a metre before the place"""
+    speed_limit: float = 0.7
+    """m/s on the way to waypoints"""
+    speed_limit_weight: float = 3.0
     turn_gain: float = 1.0
     """1/s: yaw rate for each rad that the robot faces away from where it goes, or from how it shall stand."""
     turn_limit: float = 0.6
@@ -48,7 +55,7 @@ class GuidanceSpec:
     def __post_init__(self) -> None:
         if not 0 <= self.min_level <= self.max_level:
             raise ConfigError(f"guidance levels {self.min_level}..{self.max_level}: 0 <= min_level <= max_level")
-        for name in ("max_weight", "max_step", "waypoint_cap", "obstacle_delta"):
+        for name in ("max_weight", "max_step", "waypoint_cap", "waypoint_decay", "obstacle_delta"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"guidance.{name} = {getattr(self, name)}: must be above 0")
         if not self.obstacle_reach > self.obstacle_delta:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bm_core.diffusion.guidance.cost import Weighted, WeightedCosts
 from bm_core.diffusion.guidance.frame import to_present, wrapped
 from bm_core.diffusion.guidance.goal import GuidanceGoal
-from bm_core.diffusion.guidance.joystick import Velocity, YawRate
+from bm_core.diffusion.guidance.joystick import SpeedLimit, Velocity, YawRate
 from bm_core.diffusion.guidance.obstacle import Obstacles
 from bm_core.diffusion.guidance.posture import Height, Smoothness
 from bm_core.diffusion.guidance.settings import GuidanceSpec
@@ -73,11 +73,12 @@ class GoalSteering:
     def _waypoint_costs(self, waypoint: tuple[float, float], present: PresentFrame) -> list[Weighted]:
         settings = self.settings
         place = to_present(np.array(waypoint), present)
-        cost = Waypoint(goal=place, cap=settings.waypoint_cap)
+        cost = Waypoint(goal=place, cap=settings.waypoint_cap, decay=settings.waypoint_decay)
         turn = YawRate(yaw_rate=self._turn(place, present), sway=settings.sway)
         return [
             Weighted(cost=cost, weight=settings.waypoint_weight),
             Weighted(cost=turn, weight=settings.yaw_rate_weight),
+            Weighted(cost=SpeedLimit(limit=settings.speed_limit), weight=settings.speed_limit_weight),
         ]
 
     def _turn(self, place: Array, present: PresentFrame) -> float:
@@ -108,8 +109,9 @@ def guidance_of(
     representation: StateRepresentation = StateRepresentation.BODY_POS,
 ) -> Guidance:
     """Costs relative to the present as the sampler wants them, with the settings' scale and limits."""
+    total = WeightedCosts(costs=costs, layout=layout, representation=representation, coupling=settings.coupling)
     return Guidance(
-        gradient=WeightedCosts(costs=costs, layout=layout, representation=representation).gradient,
+        gradient=total.gradient,
         scale=settings.scale,
         max_weight=settings.max_weight,
         max_step=settings.max_step,
