@@ -98,7 +98,9 @@ class ExportDiffusion:
         spec = dataclasses.replace(trained.spec, sampler=dataclasses.replace(trained.spec.sampler, **chosen))
         clip = load_clip(self.clip or shipped("motions", "walk.npz"))
         guidance = None if self.guidance is None else read_guidance(self.guidance)
-        report = export_diffusion(trained.model, spec, trained.training, clip, self.out, self.precision, guidance)
+        report = export_diffusion(
+            trained.model, spec, trained.training, clip, self.out, self.precision, guidance, trained.latent
+        )
         print(
             f"{report.path}: {report.num_bytes / 1e6:.1f} MB, {trained.model.num_parameters / 1e6:.1f} M parameters; "
             f"whole plans: ONNX against torch {report.parity_error:.1e}, {self.precision} against fp32 "

@@ -22,12 +22,14 @@ from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.errors import BundleError, ClipError
 from bm_core.g1 import G1
 from bm_core.motion import MotionClip
+from bm_core.observation_terms import ObservationTerm
 from bm_core.onnx_file import read_onnx
-from bm_export.diffusion_graph import identity_decoder, planner_graph
+from bm_export.diffusion_graph import identity_decoder, latent_decoder, planner_graph
 from bm_export.diffusion_precision import with_precision
 from bm_export.onnx_graph import with_metadata
 
 if TYPE_CHECKING:
+    from bm_training.diffusion.latent_model import ActionAutoencoder
     from bm_training.diffusion.model import TokenTransformer
 
 PARITY_TOLERANCE = 1e-4
@@ -59,8 +61,11 @@ def export_diffusion(
     path: str | Path,
     precision: str = "fp32",
     guidance: GuidanceSpec | None = None,
+    latent: ActionAutoencoder | None = None,
 ) -> DiffusionExport:
     """Write the model as a bundle; the golden trace plans on the middle of `clip`. Without `guidance`: the defaults.
+
+    `latent` decodes the planned actions; None: they are joint actions.
 
     BundleError, and nothing written, if ONNX and torch differ by more than PARITY_TOLERANCE over a plan, if a
     states-only pass differs from a full one, or if the finished file does not prove itself in ONNX Runtime.
@@ -69,7 +74,7 @@ def export_diffusion(
 
     path = Path(path)
     _check_finite(path, model)
-    graph, decoder = planner_graph(model, spec), identity_decoder(spec.layout.step_width).SerializeToString()
+    graph, (decoder, felt) = planner_graph(model, spec), _decoder(spec, latent)
     small = with_precision(graph, precision)
     histories = clip_histories(clip, spec, _PLANS)
     exact = OnnxDenoise(graph.SerializeToString())
@@ -81,7 +86,7 @@ def export_diffusion(
     contract = g1_diffusion_contract(
         spec,
         training,
-        decoder=DecoderSpec(sha256=hashlib.sha256(decoder).hexdigest()),
+        decoder=DecoderSpec(sha256=hashlib.sha256(decoder).hexdigest(), observations=felt),
         precision=precision,
         guidance=guidance,
     )
@@ -101,6 +106,15 @@ def export_diffusion(
         trace=report,
         num_bytes=path.stat().st_size,
     )
+
+
+def _decoder(spec: DiffusionSpec, latent: ActionAutoencoder | None) -> tuple[bytes, tuple[ObservationTerm, ...]]:
+    """The decoder's model file, and what it sees beside z."""
+    if latent is None:
+        return identity_decoder(spec.layout.step_width).SerializeToString(), ()
+    from bm_training.diffusion.latent_model import PROPRIOCEPTION
+
+    return latent_decoder(latent).SerializeToString(), PROPRIOCEPTION
 
 
 def clip_histories(clip: MotionClip, spec: DiffusionSpec, count: int) -> list[History]:

@@ -12,6 +12,7 @@ from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from bm_training.diffusion.latent_model import ActionAutoencoder
     from bm_training.diffusion.model import TokenTransformer
 
 
@@ -23,6 +24,8 @@ class TrainedDiffusion:
     """In evaluation mode, on the CPU."""
     spec: DiffusionSpec
     training: Training
+    latent: ActionAutoencoder | None
+    """Whose decoder belongs to it; None for joint actions."""
 
 
 def load_diffusion(run_or_file: str | Path) -> TrainedDiffusion:
@@ -36,7 +39,17 @@ def load_diffusion(run_or_file: str | Path) -> TrainedDiffusion:
         spec, model = load_model(path)
     except (RuntimeError, TypeError) as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())[:160]}") from error
-    return TrainedDiffusion(model=model, spec=spec, training=_training(path, state))
+    return TrainedDiffusion(model=model, spec=spec, training=_training(path, state), latent=_latent(path, spec, state))
+
+
+def _latent(path: Path, spec: DiffusionSpec, state: dict[str, Any]) -> ActionAutoencoder | None:
+    from bm_training.diffusion.latent_model import latent_from_document
+
+    if spec.action == "joint":
+        return None
+    if state.get("latent") is None:
+        raise ConfigError(f"{path}: plans latents but holds no decoder; train it with --latent")
+    return latent_from_document(state["latent"], "cpu")
 
 
 def _training(path: Path, state: dict[str, Any]) -> Training:

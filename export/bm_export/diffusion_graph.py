@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import onnx
     from torch import nn
 
+    from bm_training.diffusion.latent_model import ActionAutoencoder
     from bm_training.diffusion.model import TokenTransformer
 
 
@@ -51,6 +52,16 @@ def identity_decoder(width: int) -> onnx.ModelProto:
     )
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def latent_decoder(model: ActionAutoencoder) -> onnx.ModelProto:
+    """The decoding half: z (1, Z), obs (1, O) -> actions (1, 29), scaling inside."""
+    import torch
+
+    from bm_training.diffusion.latent_model import LatentDecoder
+
+    example = torch.zeros(1, model.config.latent), torch.zeros(1, len(model.felt_mean))
+    return _exported(LatentDecoder(model).eval(), example, ["z", "obs"], ["actions"], {}, "decoder")
 
 
 def _planner_module(model: TokenTransformer) -> nn.Module:

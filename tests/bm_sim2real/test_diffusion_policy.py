@@ -8,6 +8,7 @@ pytest.importorskip("onnx")
 
 from tiny_planner import LAYOUT, frozen, plain_spec, tiny_policy  # noqa: E402
 
+from bm_core.errors import BundleError  # noqa: E402
 from bm_core.g1 import G1  # noqa: E402
 from bm_core.state import RobotState  # noqa: E402
 
@@ -124,6 +125,61 @@ def test_without_an_estimate_of_the_base_no_plan_is_made():
     assert policy.plan.step == 8
     policy.see(reading(18))
     assert policy.plan.step == 18
+
+
+def test_latents_of_a_time_in_which_another_policy_acted_are_unknown_to_the_planner():
+    levels = []
+
+    def remember(states, actions, state_levels, action_levels):
+        levels.append(action_levels[0].tolist())
+        return 0.0 * states, 0.0 * actions
+
+    policy = tiny_policy(latency_steps=0, denoise=remember)
+    policy._is_joint = False
+    watched(policy, 9)
+    assert levels[0][: LAYOUT.present] == [20] * 4
+    for step in range(9, 19):
+        policy.see(reading(step))
+        policy.act()
+    assert levels[-1][: LAYOUT.present] == [0] * 4  # by now the history is the plan's own
+
+
+def test_a_decoder_sees_what_the_robot_feels_in_the_order_of_its_contract():
+    import dataclasses
+
+    import onnx
+    from onnx import TensorProto, helper
+
+    from bm_core.diffusion.contract import DecoderSpec
+    from bm_core.observation_terms import ObservationTerm
+    from bm_sim2real.planning.decoder import ActionDecoder
+
+    # actions = the first 29 numbers of obs: gravity, turning, then joints.
+    tensors = {"z": [1, 29], "obs": [1, 93], "actions": [1, 29]}
+    infos = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, size) for name, size in tensors.items()}
+    parts = [
+        helper.make_node("Split", ["obs"], ["head", "tail"], axis=1),
+        helper.make_node("Mul", ["z", "zero"], ["n"]),
+    ]
+    parts.append(helper.make_node("Add", ["head", "n"], ["actions"]))
+    constants = [helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0])]
+    parts[0].input.append("sizes")
+    constants.append(helper.make_tensor("sizes", TensorProto.INT64, [2], [29, 64]))
+    graph = helper.make_graph(parts, "d", [infos["z"], infos["obs"]], [infos["actions"]], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    sizes = {"projected_gravity": 3, "base_ang_vel": 3, "joint_pos": 29, "joint_vel": 29, "actions": 29}
+    terms = tuple(ObservationTerm(name=name, dim=dim) for name, dim in sizes.items())
+    contract = dataclasses.replace(tiny_policy().contract, decoder=DecoderSpec(sha256="", observations=terms))
+    decode = ActionDecoder(model.SerializeToString(), contract)
+    state = dataclasses.replace(
+        reading(0), pelvis_gyro_b=np.array([1.0, 2.0, 3.0]), joint_pos=G1.default_joint_pos + 0.25
+    )
+    got = decode(np.zeros(29, dtype=np.float32), state, np.zeros(29))
+    np.testing.assert_allclose(got[:8], [0.0, 0.0, -1.0, 1.0, 2.0, 3.0, 0.25, 0.25], atol=1e-6)
+    with pytest.raises(BundleError, match="'smell' is unknown"):
+        odd = DecoderSpec(sha256="", observations=(ObservationTerm(name="smell", dim=1),))
+        ActionDecoder(model.SerializeToString(), dataclasses.replace(contract, decoder=odd))
 
 
 def test_equal_seeds_give_equal_plans_and_others_do_not():

@@ -170,3 +170,27 @@ def test_a_checkpoint_gives_its_averaged_weights_and_where_they_are_from(tmp_pat
     torch.save(state | {"kind": "tracker"}, folder / "model_000042.pt")
     with pytest.raises(ConfigError, match="tracker's checkpoint"):
         load_diffusion(tmp_path / "walk")
+
+
+def test_a_latent_policy_carries_its_decoder_and_says_what_it_feels(tmp_path):
+    from bm_core.diffusion.spec import NormaliserSpec
+    from bm_sim2real.planning.decoder import ActionDecoder
+    from bm_training.diffusion.latent_model import ActionAutoencoder, LatentConfig
+    from bm_training.diffusion.model import MODELS, TokenTransformer
+
+    layout = dataclasses.replace(tiny_spec().layout, step_width=32)
+    flat = {"offset": (0.0,) * 64, "scale": (1.0,) * 64, "low": (-4.0,) * 64, "high": (4.0,) * 64}
+    spec = dataclasses.replace(tiny_spec(), action="latent", layout=layout, actions=NormaliserSpec(**flat))
+    torch.manual_seed(0)
+    model = TokenTransformer(MODELS["tiny"], spec).eval().requires_grad_(False)
+    seen = [("command", 58), ("base_ang_vel", 3), ("joint_pos", 29), ("joint_vel", 29), ("actions", 29)]
+    latent = ActionAutoencoder(LatentConfig(hidden=(16,)), seen).eval().requires_grad_(False)
+    export_diffusion(model, spec, TRAINING, clip(), tmp_path / "policy.onnx", latent=latent)
+    bundle = DiffusionBundle.read(tmp_path / "policy.onnx")
+    assert sum(term.size for term in bundle.contract.decoder.observations) == 93
+    decode = ActionDecoder(bundle.decoder, bundle.contract)
+    feed = [torch.randn(1, 32), torch.randn(1, 93)]
+    expected = latent.decode(*feed)[0].numpy()
+    got = decode._session.run(None, {"z": feed[0].numpy(), "obs": feed[1].numpy()})[0][0]
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    assert np.abs(expected).max() > 0.01

@@ -31,7 +31,8 @@ class History:
     joint_vel: Array
     """(H, 29) rad/s"""
     actions: Array
-    """(layout.present * steps_per_token, step_width) applied actions of every control step up to the present."""
+    """(layout.present * steps_per_token, step_width) applied actions of every control step up to the present; NaN where
+    nobody knows: latents of a time in which another policy acted."""
 
     @property
     def present(self) -> PresentFrame:

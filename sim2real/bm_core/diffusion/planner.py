@@ -91,17 +91,22 @@ class Planner:
 
     def _request(self, history: History, present: PresentFrame, step: int, committed: int) -> tuple[PlanRequest, bool]:
         spec, layout, last = self.spec, self.spec.layout, self.last
-        known: tuple[Any, Any] = history.states(spec.representation)[None], history.action_tokens(layout)[None]
+        actions = history.action_tokens(layout)
+        unknown = np.flatnonzero(np.isnan(actions).any(axis=-1))
+        known: tuple[Any, Any] = history.states(spec.representation)[None], np.nan_to_num(actions)[None]
         shift, rest = (0, 1) if last is None else divmod(step - last.step, layout.steps_per_token)
         tokens = -(-committed // layout.steps_per_token)
         if last is None or rest or not 0 < shift < layout.supervised - tokens:
-            return cold_request(layout, *known, spec.levels), False
+            request = cold_request(layout, *known, spec.levels)
+            request.action_levels[unknown] = spec.levels
+            return request, False
         states = reframe(last.states, last.present, present, spec.representation)[None]
         settings = spec.sampler
         levels = (settings.warm_state_level, settings.warm_action_level) if self._is_warm else (spec.levels,) * 2
         request = warm_request(
             layout, *known, states, last.actions[None], spec.levels, *levels, shift=shift, committed=tokens
         )
+        request.action_levels[unknown] = spec.levels
         return request, self._is_warm
 
     def _seeded(self, number: int) -> SamplerNoise:

@@ -16,12 +16,14 @@ from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_core.diffusion.plan import Plan
 from bm_core.diffusion.planner import Planner, Steering
 from bm_core.diffusion.spec import SamplerSpec
-from bm_core.errors import BundleError, ConfigError
+from bm_core.errors import ConfigError
 from bm_core.state import RobotState
-from bm_sim2real.planning.denoiser import OnnxDenoiser, onnx_session
+from bm_sim2real.planning.decoder import ActionDecoder
+from bm_sim2real.planning.denoiser import OnnxDenoiser
 from bm_sim2real.planning.history_buffer import HistoryBuffer
 from bm_sim2real.planning.process import ProcessSource
 from bm_sim2real.planning.source import LockstepSource, PlanOrder, PlanSource
+from bm_sim2real.policies.provider import open_session
 from bm_sim2real.policies.tracker import PolicyOutput
 
 Array = NDArray[np.float64]
@@ -35,8 +37,6 @@ class DiffusionPolicy:
 
     def __init__(self, contract: DiffusionContract, decoder: bytes, source: PlanSource) -> None:
         """Use `load_lockstep` for files."""
-        if contract.decoder.observations:
-            raise BundleError("this decoder wants proprioception, which this version does not supply")
         self.contract, self.source = contract, source
         self.steering: Steering | None = None
         """What the next plans shall do; None plans unguided."""
@@ -44,10 +44,13 @@ class DiffusionPolicy:
         """Whether plans are to be made."""
         self.plan: Plan | None = None
         """The newest one that has arrived."""
-        self._decoder = onnx_session(decoder)
+        self._decode = ActionDecoder(decoder, contract)
         self._scale, self._default = np.array(contract.action.scale), np.array(contract.action.default_joint_pos)
         self._kp, self._kd = np.array(contract.stiffness), np.array(contract.damping)
         self._buffer = HistoryBuffer(contract.spec.layout)
+        self._is_joint, self._width = contract.spec.action == "joint", contract.spec.layout.step_width
+        self._state: RobotState | None = None
+        self._last_action: NDArray[np.floating] = np.zeros(len(self._default))
         self._step = -1
         self._ordered: int | None = None
 
@@ -78,7 +81,7 @@ class DiffusionPolicy:
 
     def see(self, state: RobotState) -> None:
         """The reading of a new control step: takes what plan has arrived and orders the next."""
-        self._step += 1
+        self._step, self._state = self._step + 1, state
         self._buffer.add_state(state)
         self._take()
         if self.is_wanted and not self.source.is_busy and self._is_due() and self._buffer.is_full:
@@ -101,7 +104,8 @@ class DiffusionPolicy:
         if planned is None:
             return None
         z = np.asarray(planned, dtype=np.float32)
-        action = self._decoder.run(None, {"z": z[None]})[0][0]
+        assert self._state is not None
+        self._last_action = action = self._decode(z, self._state, self._last_action)
         self._buffer.add_action(z)
         return PolicyOutput(
             q=self._default + self._scale * action,
@@ -116,8 +120,10 @@ class DiffusionPolicy:
         """Another policy's joint targets (29,) rad for this control step; None: nobody balances the robot."""
         if q is None:
             self._buffer.clear()
-        else:
-            self._buffer.add_action((q - self._default) / self._scale)
+            return
+        self._last_action = (q - self._default) / self._scale
+        # Only the plan itself knows a latent: what another policy did counts as unknown.
+        self._buffer.add_action(self._last_action if self._is_joint else np.full(self._width, np.nan))
 
     def _is_due(self) -> bool:
         """A whole number of tokens after the last order, or plans could not follow each other."""
@@ -137,7 +143,7 @@ class PilotConfig:
     latency_steps: int = 1
     """Control steps (20 ms) from the reading to the plan, in lockstep."""
     provider: str = "cpu"
-    """Execution provider of the planner graph: cpu, cuda or tensorrt."""
+    """Execution provider of the planner graph: auto, cpu, cuda or tensorrt; falls back to the CPU with a warning."""
     threads: int = 1
     """Of the planner graph."""
     is_warm: bool = True
@@ -166,8 +172,11 @@ def load_planner(path: str | Path, config: PilotConfig) -> Planner:
     """The planner of a bundle, its golden trace replayed on this provider first. BundleError if anything differs."""
     bundle = DiffusionBundle.read(path)
     spec = bundle.contract.spec
-    denoiser = OnnxDenoiser(path, spec, provider=config.provider, threads=config.threads)
-    bundle.prove(denoiser)
+
+    def load(file: str | Path, provider: str) -> OnnxDenoiser:
+        return OnnxDenoiser(file, spec, provider=provider, threads=config.threads)
+
+    denoiser = open_session(path, config.provider, bundle.prove, load=load).session
     return Planner(dataclasses.replace(spec, sampler=config.sampler(spec.sampler)), denoiser, is_warm=config.is_warm)
 
 
