@@ -92,7 +92,9 @@ def diffusion_contract_from_dict(data: dict[str, Any], where: str) -> DiffusionC
         raise BundleError(f"{where}: kind is {kind!r}, '{KIND}' expected; trackers are played with bm run and bm demo")
     if version != SCHEMA_VERSION:
         raise BundleError(f"{where}: schema_version is {version!r}, {SCHEMA_VERSION} expected; export the bundle again")
-    contract = strict_json.build(DiffusionContract, data, where)
+    # Settings that are younger than the bundle take their defaults: guidance is tuned, not trained.
+    guidance = {**dataclasses.asdict(GuidanceSpec()), **data.get("guidance", {})}
+    contract = strict_json.build(DiffusionContract, {**data, "guidance": guidance}, where)
     _check(contract, where)
     return contract
 
