@@ -37,9 +37,11 @@ def bridge_diagnoses(status: Mapping[str, Any], state_age_s: float, limits: Guar
     return [_link(status, state_age_s), _guard(status), _motors(status, limits)]
 
 
-def policy_diagnoses(step: Step, timing_ms: Mapping[str, Mapping[str, float]], age_s: float) -> list[Diagnosis]:
-    """`step`: the newest; `timing_ms`: the newest that was published; `age_s`: of the step."""
-    return [_loop(step, timing_ms, age_s), _operation(step)]
+def policy_diagnoses(
+    step: Step, skipped: int, timing_ms: Mapping[str, Mapping[str, float]], age_s: float
+) -> list[Diagnosis]:
+    """`step`: the newest, `age_s` old; `skipped`: how many were not published; `timing_ms`: the newest that was."""
+    return [_loop(step, step.lost + skipped, timing_ms, age_s), _operation(step)]
 
 
 def _link(status: Mapping[str, Any], age_s: float) -> Diagnosis:
@@ -91,8 +93,8 @@ def _motors(status: Mapping[str, Any], limits: GuardLimits) -> Diagnosis:
     return Diagnosis(name="bridge: motors", level=level, message=f"hottest {hottest:.0f} degC", values=values)
 
 
-def _loop(step: Step, timing_ms: Mapping[str, Mapping[str, float]], age_s: float) -> Diagnosis:
-    values = {"steps": str(step.number), "lost": str(step.lost), "age_ms": f"{1e3 * age_s:.1f}"}
+def _loop(step: Step, lost: int, timing_ms: Mapping[str, Mapping[str, float]], age_s: float) -> Diagnosis:
+    values = {"steps": str(step.number), "lost": str(lost), "age_ms": f"{1e3 * age_s:.1f}"}
     for name, numbers in timing_ms.items():
         values |= _timing(name, numbers)
     p99 = timing_ms.get("period", {}).get("p99", 0.0)

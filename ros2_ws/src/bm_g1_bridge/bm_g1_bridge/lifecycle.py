@@ -15,6 +15,8 @@ from rclpy.signals import SignalHandlerOptions
 
 COULD_NOT_RUN = 2
 _JOIN_S = 5.0
+_END_S = 4.0
+"""s that callbacks have to end; `ros2 launch` waits 5."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -88,8 +90,8 @@ def run(make_node: Callable[[], OperatedNode], threads: int = 3) -> None:
         node.damp()
         for number in _SIGNALS:  # a second Ctrl-C must not kill what is ending in good order
             signal.signal(number, signal.SIG_IGN)
-        executor.shutdown(timeout_sec=1.0)
-        spinning.join(timeout=1.0)
+        executor.shutdown(timeout_sec=_END_S)
+        spinning.join(timeout=_END_S)
         node.close()
         # A thread that still waits in rcl when Python ends takes the process down with SIGABRT.
         spinning.join(_JOIN_S)

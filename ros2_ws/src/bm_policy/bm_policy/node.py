@@ -29,6 +29,8 @@ from bm_sim2real.ros_support.ghost import ghost_of
 
 _GHOST_EVERY = 2
 _STATUS_EVERY = 5
+_OLD_S = 0.5
+"""s after which a step is no news: a node that was held up catches up instead of publishing the past."""
 
 
 class PolicyNode(OperatedNode):
@@ -42,6 +44,8 @@ class PolicyNode(OperatedNode):
         self._newest: tuple[Step, float] | None = None
         self._timing: dict[str, dict[str, float]] = {}
         self._error = math.nan
+        self._skipped = 0
+        """Steps that came too late to be published."""
         slow = MutuallyExclusiveCallbackGroup()
         self._topics = PolicyPublishers(self, self.value("odom_frame"))
         self._operator = OperatorServices(self, slow)
@@ -150,6 +154,9 @@ class PolicyNode(OperatedNode):
     def _on_step(self, step: Step) -> None:
         if not self._is_active:
             return
+        if time.time() - step.wall_s > _OLD_S:
+            self._skipped += 1
+            return
         published = self._topics
         stamp = time_message(step.state.time) if self.value("use_sim_time") else time_message(step.wall_s)
         self._newest = step, time.monotonic()
@@ -160,7 +167,7 @@ class PolicyNode(OperatedNode):
         if step.number % _GHOST_EVERY == 0:
             self._draw(step, stamp)
         if step.number % _STATUS_EVERY == 0:
-            published.publish_status(step, self._error, self._timing, stamp)
+            published.publish_status(step, self._skipped, self._error, self._timing, stamp)
         self._action.on_step(step, self._error)
 
     def _draw(self, step: Step, stamp: Any) -> None:
@@ -191,7 +198,7 @@ class PolicyNode(OperatedNode):
         if self._newest is None:
             return
         step, at = self._newest
-        diagnoses = policy_diagnoses(step, self._timing, time.monotonic() - at)
+        diagnoses = policy_diagnoses(step, self._skipped, self._timing, time.monotonic() - at)
         stamp = self.get_clock().now().to_msg()
         self._topics.diagnostics.publish(diagnostic_array(diagnoses, stamp, G1.name))
 

@@ -78,9 +78,12 @@ class PolicyPublishers:
         self._tf_pub.publish(TFMessage(transforms=[root]))
 
     def publish_status(
-        self, step: Step, error: float, timing_ms: Mapping[str, Mapping[str, float]], stamp: Time
+        self, step: Step, skipped: int, error: float, timing_ms: Mapping[str, Mapping[str, float]], stamp: Time
     ) -> None:
-        """`error` in m, NaN without a reference; `timing_ms` as Step.timing_ms, the newest that there is."""
+        """`skipped`: steps that were not published; `error` in m, NaN without a reference.
+
+        `timing_ms` as Step.timing_ms, the newest that there is.
+        """
         message = self._status
         message.header.stamp = stamp
         message.mode, message.is_armed = step.mode.value, step.is_armed
@@ -89,7 +92,7 @@ class PolicyPublishers:
         message.tracking_error = error
         message.fault = "" if step.fault is None else str(step.fault)
         message.held, message.motions = step.held, self._motions
-        message.steps, message.lost = step.number, step.lost
+        message.steps, message.lost = step.number, step.lost + skipped
         for field, name in (("period", "period"), ("inference", "policy"), ("command_age", "command_age")):
             for key in ("p50", "p99", "max"):
                 setattr(message, f"{field}_{key}", float(timing_ms.get(name, {}).get(key, math.nan)))
