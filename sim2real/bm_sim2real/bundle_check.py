@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from bm_core import strict_json
 from bm_core.bundle import CONTRACT_KEY, Bundle
 from bm_core.contract import Contract
+from bm_core.diffusion.bundle import DECODER_KEY
 from bm_core.errors import BundleError
 from bm_core.g1 import G1
 from bm_core.motion import MotionClip
 from bm_core.onnx_file import read_onnx
 from bm_core.trace_check import TraceReport
+from bm_sim2real.diffusion_check import DiffusionCheck, check_diffusion
 from bm_sim2real.motion_check import MotionVerdict, judge_motion, motion_for
 from bm_sim2real.policies.embedded_motion import EmbeddedMotion, embedded_motion_of
 from bm_sim2real.policies.inference import OnnxSession
@@ -62,7 +64,7 @@ class Refusal:
 
 def judge_bundle(
     path: str | Path, provider: str = "cpu", inferences: int = 1000, motion: str | Path | None = None
-) -> CheckResult | Refusal:
+) -> CheckResult | DiffusionCheck | Refusal:
     """Like `check_bundle`, but a contract that contradicts itself, the graph or the robot is a verdict, not an error.
 
     BundleError only for what cannot be read: no whole .onnx file, or a contract that is no JSON.
@@ -71,6 +73,8 @@ def judge_bundle(
     if CONTRACT_KEY in model.metadata:
         strict_json.parse_object(model.metadata[CONTRACT_KEY], f"{path}: {CONTRACT_KEY}")
     try:
+        if DECODER_KEY in model.metadata:
+            return check_diffusion(path, provider, inferences)
         return check_bundle(path, provider, inferences, motion)
     except BundleError as error:
         return Refusal(path=Path(path), reason=str(error))

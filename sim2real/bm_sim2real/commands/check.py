@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Check:
     """Judge a policy bundle without moving anything: contract, terms, joints, golden trace, inference time, motion.
 
+    Trackers, and diffusion bundles: planner and decoder.
+
     Exit 0 safe to run here, 1 not safe, with the reasons (a differing replay, no golden trace, another robot, a motion
     that does not fit), 2 unreadable: no such file, damaged, no policy at all.
     """
@@ -41,7 +43,9 @@ class Check:
 
     def __call__(self) -> int:
         from bm_sim2real.bundle_check import Refusal, judge_bundle
+        from bm_sim2real.commands import check_diffusion
         from bm_sim2real.commands.progress import wide_console
+        from bm_sim2real.diffusion_check import DiffusionCheck
         from bm_sim2real.result_json import write_result
 
         result = judge_bundle(self.bundle, self.provider, self.inferences, self.motion)
@@ -52,6 +56,12 @@ class Check:
                 write_result(self.json, command="check", rows=[], summary=document, passed=False)
             console.print(f"not safe  {result.reason}", style="red", highlight=False, markup=False, soft_wrap=True)
             return 1
+        if isinstance(result, DiffusionCheck):
+            if self.json is not None:
+                rows, found = check_diffusion.rows(result), check_diffusion.summary(result)
+                write_result(self.json, command="check", rows=rows, summary=found, passed=result.is_safe)
+            check_diffusion.show(console, result)
+            return 0 if result.is_safe else 1
         rows = term_rows(result)
         if self.json is not None:
             write_result(self.json, command="check", rows=rows, summary=summary(result), passed=result.is_safe)

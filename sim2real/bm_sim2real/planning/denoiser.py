@@ -11,7 +11,7 @@ import numpy as np
 from bm_core.diffusion.bundle import FREE_SIZE, INPUTS
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.errors import BundleError, ConfigError
-from bm_sim2real.policies.inference import PROVIDERS
+from bm_sim2real.policies.inference import PROVIDERS, ProviderError
 
 _KINDS = (np.float32, np.float32, np.int64, np.int64)
 
@@ -25,7 +25,8 @@ class OnnxDenoiser:
     def __init__(
         self, model: str | Path | bytes, spec: DiffusionSpec, *, provider: str = "cpu", threads: int = 1
     ) -> None:
-        """BundleError if the model does not load, ConfigError for a provider that is unknown or not installed."""
+        """BundleError if the model does not load, ConfigError for an unknown provider, ProviderError for a dead one."""
+        self.provider = provider
         self._count = spec.layout.present + spec.layout.supervised
         self._full = onnx_session(model, provider, threads, free={FREE_SIZE: self._count})
         # ONNX Runtime cannot fix a size to 0; the states do not look at the one action token.
@@ -60,7 +61,7 @@ def onnx_session(
     if wanted is None:
         raise ConfigError(f"provider '{provider}' is unknown; one of {', '.join(PROVIDERS)}")
     if wanted not in ort.get_available_providers():
-        raise ConfigError(f"provider '{provider}': this onnxruntime has no {wanted}; use cpu or the extra gpu")
+        raise ProviderError(f"provider '{provider}': this onnxruntime has no {wanted}; use cpu or the extra gpu")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -72,7 +73,10 @@ def onnx_session(
     for name, size in (free or {}).items():
         options.add_free_dimension_override_by_name(name, size)
     try:
-        return ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=[wanted])
+        session = ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=[wanted])
     except Exception as error:  # onnxruntime has a class per cause, and they share no base of their own
         where = "decoder" if isinstance(model, bytes) else str(model)
         raise BundleError(f"{where}: onnxruntime cannot load it: {str(error).strip().splitlines()[0][:200]}") from error
+    if session.get_providers()[0] != wanted:  # its libraries are missing: the next provider took over without a word
+        raise ProviderError(f"provider '{provider}' does not start; its libraries are missing or do not fit")
+    return session

@@ -12,6 +12,7 @@ from bm_core.errors import BundleError, ConfigError
 from bm_sim2real.policies.inference import PROVIDERS, OnnxSession, ProviderError
 
 Proof = TypeVar("Proof")
+Session = TypeVar("Session")
 
 AUTO = "auto"
 _AUTO_ORDER = ("tensorrt", "cuda", "cpu")
@@ -22,22 +23,26 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProvenSession(Generic[Proof]):
+class ProvenSession(Generic[Session, Proof]):
     """A session whose policy has been proven on it."""
 
-    session: OnnxSession
+    session: Session
     proof: Proof
     notices: tuple[str, ...]
     """Why another provider runs it than the one asked for; empty if none does."""
 
 
 def open_session(
-    path: str | Path, provider: str, prove: Callable[[OnnxSession], Proof], *, load: Callable = OnnxSession
-) -> ProvenSession[Proof]:
+    path: str | Path,
+    provider: str,
+    prove: Callable[[Session], Proof],
+    *,
+    load: Callable[[str | Path, str], Session] = OnnxSession,
+) -> ProvenSession[Session, Proof]:
     """A session on `provider`, after `prove(session)`; a provider that does not start is replaced by the CPU, aloud.
 
     "auto" takes the fastest that is installed, starts and passes the proof. A named provider that fails the proof is
-    refused: BundleError of `prove`. ConfigError for an unknown provider.
+    refused: BundleError of `prove`. ConfigError for an unknown provider. `load(path, provider)` makes the session.
     """
     if provider == AUTO:
         return _fastest(path, prove, load)
@@ -51,7 +56,9 @@ def open_session(
     return ProvenSession(session=session, proof=prove(session), notices=())
 
 
-def _fastest(path: str | Path, prove: Callable[[OnnxSession], Proof], load: Callable) -> ProvenSession[Proof]:
+def _fastest(
+    path: str | Path, prove: Callable[[Session], Proof], load: Callable[[str | Path, str], Session]
+) -> ProvenSession[Session, Proof]:
     notices: list[str] = []
     for name in _AUTO_ORDER:
         try:
