@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,8 @@ class Settings:
             )
         if settings.is_hardware and settings.read("network_interface") == LOOPBACK:
             raise ArgumentError("network_interface:=lo is the simulated robot; use backend:=sim")
+        if settings.is_hardware and os.environ.get("ROS_DOMAIN_ID", "0") == "0":
+            raise ArgumentError("ROS_DOMAIN_ID is 0, which is the robot's own; export ROS_DOMAIN_ID=1 (or any other)")
         if settings.is_hardware and settings.is_on("use_sim_time"):
             raise ArgumentError("use_sim_time:=true with backend:=hardware: a real robot has no simulated time")
         return settings
