@@ -13,7 +13,11 @@ from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from bm_sim2real.bridge.realtime import make_realtime
+
 COULD_NOT_RUN = 2
+PRIORITY = 30
+"""Below every process that moves the robot (50 and more), above what else a computer does: news must not be late."""
 _JOIN_S = 5.0
 _END_S = 4.0
 """s that callbacks have to end; `ros2 launch` waits 5."""
@@ -74,8 +78,10 @@ class OperatedNode(LifecycleNode):
 
 def run(make_node: Callable[[], OperatedNode], threads: int = 3) -> None:
     """The main function of a node. SIGINT and SIGTERM end it after `damp`, while its topics still work."""
+    realtime = make_realtime(PRIORITY)  # before DDS starts its threads, which inherit it
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     node = make_node()
+    node.get_logger().debug(f"scheduling: {realtime}")
     for number in _SIGNALS:
         signal.signal(number, lambda *_: node.stop.set())
     executor = MultiThreadedExecutor(num_threads=threads)
