@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 
 import rclpy
@@ -16,9 +17,11 @@ from rclpy.signals import SignalHandlerOptions
 from bm_sim2real.bridge.realtime import make_realtime
 
 COULD_NOT_RUN = 2
+FAILED = 1
 PRIORITY = 30
 """Below every process that moves the robot (50 and more), above what else a computer does: news must not be late."""
-_JOIN_S = 5.0
+_TURN_S = 0.1
+"""s that the executor waits at most before it looks whether the node has ended."""
 _END_S = 4.0
 """s that callbacks have to end; `ros2 launch` waits 5."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -86,7 +89,8 @@ def run(make_node: Callable[[], OperatedNode], threads: int = 3) -> None:
         signal.signal(number, lambda *_: node.stop.set())
     executor = MultiThreadedExecutor(num_threads=threads)
     executor.add_node(node)
-    spinning = threading.Thread(target=executor.spin, name="executor", daemon=True)
+    is_over = threading.Event()
+    spinning = threading.Thread(target=_spin, args=(executor, node, is_over), name="executor", daemon=True)
     spinning.start()
     try:
         if node.value("autostart") and not node.stop.is_set() and not node.begin():
@@ -96,11 +100,24 @@ def run(make_node: Callable[[], OperatedNode], threads: int = 3) -> None:
         node.damp()
         for number in _SIGNALS:  # a second Ctrl-C must not kill what is ending in good order
             signal.signal(number, signal.SIG_IGN)
-        executor.shutdown(timeout_sec=_END_S)
+        is_over.set()
         spinning.join(timeout=_END_S)
+        executor.shutdown(timeout_sec=_END_S)
         node.close()
-        # A thread that still waits in rcl when Python ends takes the process down with SIGABRT.
-        spinning.join(_JOIN_S)
         node.destroy_node()
         rclpy.try_shutdown()
     sys.exit(node.exit_code)
+
+
+def _spin(executor: MultiThreadedExecutor, node: OperatedNode, is_over: threading.Event) -> None:
+    """In turns, so that the executor is never shut down, nor Python ended, while this thread waits in rcl.
+
+    An exception of a callback ends the node: executors drop it with their thread, and the node would be deaf.
+    """
+    while not is_over.is_set():
+        try:
+            executor.spin_once(timeout_sec=_TURN_S)
+        except Exception:
+            node.get_logger().fatal(f"a callback has failed:\n{traceback.format_exc()}")
+            node.end(FAILED)
+            return
