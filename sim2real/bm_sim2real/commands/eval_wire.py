@@ -1,0 +1,63 @@
+"""`bm eval wire`: does the path over DDS change how well a clip is tracked?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalWire:
+    """Track clips in one process and through the bridge over real DDS topics, in lockstep at equal delay; compare the
+    body errors. Exit 0 passed, 1 failed, 2 could not run.
+    """
+
+    policy: Path | None = None
+    """Policy bundle (.onnx); default: the shipped g1_tracker.onnx."""
+    motions: str | None = None
+    """Motion files and folders between commas; default: the shipped clips."""
+    delay_ms: int = 0
+    """From command to motor on both paths, beside the wire's own 2 ms; a multiple of 2."""
+    most: float = 0.1
+    """Passed needs every clip's errors to differ by at most this share."""
+    json: Path | None = None
+    """Also write rows and summary as one JSON document."""
+
+    def __call__(self) -> int:
+        import os
+
+        from rich.table import Table
+
+        from bm_core.data import shipped
+        from bm_sim2real.clip_files import chosen_clips
+        from bm_sim2real.commands.progress import tracked, wide_console
+        from bm_sim2real.policies.tracker import TrackerPolicy, base_state_needed
+        from bm_sim2real.result_json import write_result
+        from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
+        from bm_sim2real.wire_evaluation import compare_paths, summarize_paths
+
+        os.environ[TAG_VARIABLE] = f"wire-{os.getpid()}"
+        policy = TrackerPolicy.load(self.policy or shipped("policies", "g1_tracker.onnx"))
+        base_state, results = base_state_needed(policy.contract), []
+        clips = chosen_clips(self.motions, None, None)
+        with tracked("clips", len(clips)) as advance:
+            for file in clips:
+                results.append(compare_paths(policy, file.load(), base_state, self.delay_ms))
+                advance(results[-1])
+        summary = summarize_paths(results, self.most)
+        table = Table("clip", box=None, header_style="bold", pad_edge=False)
+        for heading in ("in process mm", "wire mm", "difference"):
+            table.add_column(heading, justify="right")
+        table.add_column("")
+        for result in results:
+            errors = (f"{1e3 * result.in_process_m:.2f}", f"{1e3 * result.wire_m:.2f}", f"{result.difference:+.1%}")
+            table.add_row(result.clip, *errors, result.failure)
+        console = wide_console()
+        console.print(table)
+        console.print(f"all clips: {summary['difference']:+.1%}, worst {summary['worst_difference']:+.1%}")
+        passed = not summary["failed"]
+        if self.json is not None:
+            rows = [{**vars(result), "difference": result.difference} for result in results]
+            write_result(self.json, command="eval wire", rows=rows, summary=summary, passed=passed)
+        console.print("passed" if passed else "FAILED")
+        return 0 if passed else 1
