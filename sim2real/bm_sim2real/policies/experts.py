@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bm_core.bundle import Bundle
-from bm_core.errors import RobotError
+from bm_core.errors import BundleError, RobotError
 from bm_core.motion import MotionClip
 from bm_core.reference import Reference, ReferenceFrame
 from bm_core.state import RobotState
@@ -136,10 +136,20 @@ def expert_paths(policy: str | Path, clips: Iterable[MotionClip]) -> list[str]:
 def load_policies(
     policy: str | Path, clips: Iterable[MotionClip], provider: str = "cpu", features: RobotFeatures | None = None
 ) -> TrackerPolicy:
-    """The default policy and every expert that the clips name, all proven. BundleError names the file that is not."""
-    default = TrackerPolicy.load(policy, provider, features)
-    experts = {path: TrackerPolicy.load(path, provider, features) for path in expert_paths(policy, clips)}
-    return ExpertTracker(default, experts) if experts else default
+    """The default policy and every expert that the clips name, all proven. BundleError names the file that is not.
+
+    Also for one that can follow nothing but the motion inside it: neither standing nor the way into its motion.
+    """
+    paths = [str(policy), *expert_paths(policy, clips)]
+    loaded = {path: TrackerPolicy.load(path, provider, features) for path in paths}
+    for path, tracker in loaded.items():
+        if tracker.embedded is not None and tracker.embedded.drives_action:
+            raise BundleError(
+                f"{path}: its actions depend on the motion inside it, so it can neither stand nor enter that motion; "
+                "play it with bm eval tracking, or export it without --embed-motion"
+            )
+    default = loaded.pop(paths[0])
+    return ExpertTracker(default, loaded) if loaded else default
 
 
 def base_state_for(policy: str | Path, clips: Iterable[MotionClip]) -> BaseState:
