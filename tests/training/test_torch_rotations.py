@@ -31,6 +31,7 @@ CASES = {
     "quat_multiply": (FIRST, SECOND),
     "quat_rotate": (FIRST, VECTOR),
     "quat_rotate_inverse": (FIRST, VECTOR),
+    "cross": (VECTOR, VECTOR[::-1].copy()),
     "quat_from_axis_angle": (AXIS, ANGLE),
     "quat_from_rotvec": (VECTOR,),
     "rotvec_from_quat": (np.concatenate([FIRST.reshape(-1, 4), EXACT]),),

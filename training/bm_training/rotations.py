@@ -47,8 +47,13 @@ def quat_multiply(first: Tensor, second: Tensor) -> Tensor:
 def quat_rotate(quat: Tensor, vector: Tensor) -> Tensor:
     """Vector (..., 3) from the body frame to the frame that `quat` is expressed in. Broadcasts."""
     w, xyz = quat[..., :1], quat[..., 1:]
-    t = 2.0 * torch.linalg.cross(*torch.broadcast_tensors(xyz, vector))
-    return vector + w * t + torch.linalg.cross(*torch.broadcast_tensors(xyz, t))
+    t = 2.0 * cross(xyz, vector)
+    return vector + w * t + cross(xyz, t)
+
+
+def cross(a: Tensor, b: Tensor) -> Tensor:
+    """Vector product of (..., 3) and (..., 3). Broadcasts."""
+    return torch.linalg.cross(*torch.broadcast_tensors(a, b))
 
 
 def quat_rotate_inverse(quat: Tensor, vector: Tensor) -> Tensor:
