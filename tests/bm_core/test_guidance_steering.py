@@ -64,7 +64,8 @@ def test_the_robot_turns_to_where_it_goes_and_on_arrival_to_its_heading():
 def test_obstacles_and_height_join_the_sum():
     pillar = Obstacle(shape=Pillar(center=(5.0, 5.6), radius=0.2))
     alone = pull(GuidanceGoal(velocity=(0.6, 0.0, 0.0)))
-    both = pull(GuidanceGoal(velocity=(0.6, 0.0, 0.0), obstacles=(pillar,), height=0.6), coupling=0.0)
+    near = {"coupling": 0.0, "way_ahead_weight": 0.0}
+    both = pull(GuidanceGoal(velocity=(0.6, 0.0, 0.0), obstacles=(pillar,), height=0.6), **near)
     assert np.array_equal(alone[4, PLACES.root_lin_vel], both[4, PLACES.root_lin_vel])
     assert both[4, PLACES.root_pos.start] < -0.1
     assert both[4, PLACES.root_pos.start + 2] == pytest.approx(-0.15)

@@ -10,6 +10,7 @@ from bm_core.diffusion.guidance.obstacle import Obstacle, Obstacles
 from bm_core.diffusion.guidance.occupancy import distance_grid
 from bm_core.diffusion.guidance.posture import Heading, Height, Posture, Smoothness
 from bm_core.diffusion.guidance.shapes import Box, Capsule, Pillar, Sphere, Wall
+from bm_core.diffusion.guidance.way_ahead import WayAhead
 from bm_core.diffusion.guidance.waypoint import Waypoint
 from bm_core.diffusion.layout import TokenLayout
 from bm_core.diffusion.state import StateRepresentation, state_slices
@@ -55,6 +56,7 @@ COSTS = {
         obstacles=[Obstacle(shape=SHAPES["pillar"], velocity=(0.5, -0.3)), Obstacle(shape=SHAPES["sphere"])],
         frame=FRAME,
     ),
+    "way ahead": WayAhead(obstacles=[Obstacle(shape=shape) for shape in SHAPES.values()], frame=FRAME, reach=2.0),
     "obstacles, a frame per plan": Obstacles(
         obstacles=[Obstacle(shape=SHAPES["box"])],
         frame=PresentFrame(pos_xy=np.array([[1.0, -2.0], [0.0, 0.0], [2.0, -1.0]]), yaw=np.array([0.8, -1.0, 3.0])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ import numpy as np
 from bm_core.diffusion.guidance.arrays import as_like, library
 from bm_core.diffusion.state import NUM_BODIES, StateRepresentation, StateSlices, state_slices
 from bm_core.errors import ConfigError
+
+_slices = functools.cache(state_slices)
+"""A view is made several times in every pass."""
 
 
 class PlanView:
@@ -21,7 +25,7 @@ class PlanView:
         """`token_dt`: s between two tokens."""
         self.states = states
         self._representation, self._token_dt = representation, token_dt
-        self._places: StateSlices = state_slices(representation)
+        self._places: StateSlices = _slices(representation)
 
     def zeros(self) -> PlanView:
         """A gradient to fill."""

@@ -45,6 +45,10 @@ class GuidanceSpec:
     """m"""
     obstacle_reach: float = 0.6
     """m of clearance"""
+    way_ahead_weight: float = 3.0
+    """Of what lies on the way beyond the horizon; see way_ahead.WayAhead"""
+    way_ahead_s: float = 2.0
+    """s"""
     height_weight: float = 1.0
     smoothness_weight: float = 0.0
     trim_gain: float = 0.0

@@ -13,9 +13,10 @@ from bm_core.diffusion.guidance.cost import Weighted, WeightedCosts
 from bm_core.diffusion.guidance.frame import to_present, wrapped
 from bm_core.diffusion.guidance.goal import GuidanceGoal
 from bm_core.diffusion.guidance.joystick import SpeedLimit, Velocity, YawRate
-from bm_core.diffusion.guidance.obstacle import Obstacles
+from bm_core.diffusion.guidance.obstacle import Obstacle, Obstacles
 from bm_core.diffusion.guidance.posture import Height, Smoothness
 from bm_core.diffusion.guidance.settings import GuidanceSpec
+from bm_core.diffusion.guidance.way_ahead import WayAhead
 from bm_core.diffusion.guidance.waypoint import Waypoint
 from bm_core.diffusion.layout import TokenLayout
 from bm_core.diffusion.sampler import Guidance
@@ -59,15 +60,20 @@ class GoalSteering:
         if goal.height is not None:
             costs.append(Weighted(cost=Height(height=goal.height), weight=settings.height_weight))
         if goal.obstacles:
-            obstacles = Obstacles(
-                obstacles=goal.obstacles,
-                frame=present,
-                delta=settings.obstacle_delta,
-                reach=settings.obstacle_reach,
-            )
-            costs.append(Weighted(cost=obstacles, weight=settings.obstacle_weight))
+            costs += self._obstacle_costs(goal.obstacles, present)
         if costs and settings.smoothness_weight > 0.0:
             costs.append(Weighted(cost=Smoothness(), weight=settings.smoothness_weight))
+        return costs
+
+    def _obstacle_costs(self, obstacles: tuple[Obstacle, ...], present: PresentFrame) -> list[Weighted]:
+        settings = self.settings
+        near = Obstacles(
+            obstacles=obstacles, frame=present, delta=settings.obstacle_delta, reach=settings.obstacle_reach
+        )
+        costs = [Weighted(cost=near, weight=settings.obstacle_weight)]
+        if settings.way_ahead_weight > 0.0:
+            ahead = WayAhead(obstacles=obstacles, frame=present, seconds=settings.way_ahead_s)
+            costs.append(Weighted(cost=ahead, weight=settings.way_ahead_weight))
         return costs
 
     def _waypoint_costs(self, waypoint: tuple[float, float], present: PresentFrame) -> list[Weighted]:
