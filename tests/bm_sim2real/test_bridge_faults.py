@@ -64,7 +64,8 @@ def test_a_scenario_is_the_same_each_time():
 
 
 def test_summary_counts_rows_and_the_slowest_reaction():
-    results = [run_scenario(BY_NAME[name], "in-process") for name in ("emergency stop in running", "robot silent", "10 % lost")]
+    names = ("emergency stop in running", "robot silent", "10 % lost")
+    results = [run_scenario(BY_NAME[name], "in-process") for name in names]
     summary = summarize_faults(results)
     assert (summary["faults"], summary["passed"], summary["transports"]) == (3, 3, ["in-process"])
     assert (summary["worst_reaction_ticks"], summary["worst_reaction_ms"]) == (26, 52)

@@ -13,6 +13,7 @@ from bm_core.motion import clip_from_qpos
 from bm_core.rotations import quat_from_yaw, quat_rotate, yaw_from_quat
 from bm_sim2real.blend import still
 from bm_sim2real.faults import Fault, Reaction
+from bm_sim2real.holds import Hold
 from bm_sim2real.modes import Mode
 from bm_sim2real.policies.tracker import TrackerPolicy
 from bm_sim2real.robots.mock import MockRobot
@@ -319,3 +320,32 @@ def test_planned_in_the_background_the_stop_is_entered_where_it_has_got_to(balan
     bench.run(1)
     assert frames[-1] == 5  # asked for 4 steps ago, so the robot is in frame 4 and aims at frame 5
     assert bench.machine.mode is Mode.BRAKE
+
+
+@pytest.mark.parametrize("source", [Hold.PLANNER, Hold.GUIDANCE, Hold.OPERATOR])
+def test_a_source_that_falls_silent_brakes_the_motion_and_keeps_the_robot_standing(balancer, source):
+    bench = Bench(balancer).stand()
+    clip = wave(balancer.stand, seconds=20.0)
+    bench.machine.play(clip, bench.robot.read())
+    for _ in range(30):
+        bench.machine.sources.beat(source)
+        assert bench.run(1) is Mode.RUNNING
+    assert bench.run(23) is Mode.RUNNING  # half a second is 25 control steps, the first of them above
+    assert bench.run(1) is Mode.STAND and bench.machine.held == source
+    assert bench.run(100) is Mode.STAND and bench.machine.fault is None
+    with pytest.raises(RobotError, match=f"running: refused, held by {source.name.lower()}"):
+        bench.machine.play(clip, bench.robot.read())
+    bench.machine.sources.forget(source)
+    bench.machine.reset()
+    bench.machine.play(clip, bench.robot.read())
+    assert bench.run(1) is Mode.RUNNING
+
+
+def test_a_hold_of_the_bridge_brakes_the_motion_until_the_bridge_lifts_it(balancer):
+    bench = Bench(balancer).stand()
+    bench.machine.play(wave(balancer.stand, seconds=20.0), bench.robot.read())
+    bench.run(30)
+    bench.machine.bridge_holds = Hold.MOTOR_TEMPERATURE
+    assert bench.run(1) is Mode.STAND
+    bench.machine.bridge_holds = Hold.NONE
+    assert bench.run(50) is Mode.STAND and bench.machine.held == Hold.NONE

@@ -84,10 +84,12 @@ def read_low_command(message: bytes) -> LowCommandMessage | None:
     mode_pr, mode_machine, first = message[4], message[5], message[_MODE_OF_FIRST]
     head = struct.pack("<BBxxBxxx", mode_pr, mode_machine, first)
     later = np.ndarray((NUM_MOTORS - 1,), "u1", message, _HEAD + _STRIDE - 4, (_STRIDE,))
+    with np.errstate(invalid="ignore"):  # as in low_state.py
+        values = np.ndarray((NUM_MOTORS, 5), "<f4", message, _HEAD, (_STRIDE, 4)).astype(np.float64)
     return LowCommandMessage(
         mode_pr=mode_pr,
         mode_machine=mode_machine,
         is_intact=crc32_words(head + message[_HEAD:_CRC]) == int.from_bytes(message[_CRC:], "little"),
         motor_modes=np.concatenate(([first], later)).astype(np.uint8),
-        values=np.ndarray((NUM_MOTORS, 5), "<f4", message, _HEAD, (_STRIDE, 4)).astype(np.float64),
+        values=values,
     )

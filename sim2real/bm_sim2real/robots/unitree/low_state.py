@@ -82,8 +82,10 @@ def is_intact(message: bytes) -> bool:
 
 def read_low_state(message: bytes) -> LowState:
     """Reads a message that `is_intact` has accepted."""
-    motors = np.ndarray((NUM_JOINTS, 4), "<f4", message, _HEAD, (_STRIDE, 4)).astype(np.float64)
-    imu = np.frombuffer(message, "<f4", 10, _IMU).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is a reading like any other: the guard's rules answer it
+        motors = np.ndarray((NUM_JOINTS, 4), "<f4", message, _HEAD, (_STRIDE, 4)).astype(np.float64)
+        imu = np.frombuffer(message, "<f4", 10, _IMU).astype(np.float64)
+        voltage = np.ndarray((NUM_JOINTS,), "<f4", message, _HEAD + 20, (_STRIDE,)).astype(np.float64)
     heat = np.ndarray((NUM_JOINTS, 2), "<i2", message, _HEAD + 16, (_STRIDE, 2))
     return LowState(
         tick=int.from_bytes(message[16:20], "little"),
@@ -96,7 +98,7 @@ def read_low_state(message: bytes) -> LowState:
         imu_gyro=imu[4:7],
         imu_acc=imu[7:10],
         motor_temperature=heat.max(axis=1).astype(np.float64),
-        motor_voltage=np.ndarray((NUM_JOINTS,), "<f4", message, _HEAD + 20, (_STRIDE,)).astype(np.float64),
+        motor_voltage=voltage,
         motor_error=np.ndarray((NUM_JOINTS,), "<u4", message, _HEAD + 32, (_STRIDE,)).copy(),
         remote=message[_REMOTE : _REMOTE + 40],
     )

@@ -34,7 +34,8 @@ def read_torso_imu(message: bytes) -> TorsoImu | None:
     """None for bytes that are no little-endian IMUState_."""
     if len(message) < SIZE or message[0] != 0 or not message[1] & 1:
         return None
-    values = np.frombuffer(message, "<f4", 10, 4).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # as in low_state.py
+        values = np.frombuffer(message, "<f4", 10, 4).astype(np.float64)
     return TorsoImu(values[:4], values[4:7], values[7:])
 
 
