@@ -1,7 +1,7 @@
 """The way beyond the horizon: a plan of 0.64 s sees a pillar too late to walk around it.
 
-The plan's mean velocity is carried on in a straight line, and what the robot, seen as a disc, would run into pushes that
-velocity aside. Along a line through an obstacle the pushes forward and backward cancel; those to the side add up.
+The plan's mean velocity is carried on in a straight line, and what the robot, seen as a disc, would run into pushes
+that velocity aside. Along a line through an obstacle the pushes forward and backward cancel; those to the side add up.
 """
 
 from __future__ import annotations
