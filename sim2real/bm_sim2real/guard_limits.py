@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from bm_core.errors import ConfigError
+from bm_core.g1 import CONTROL_DT
 
 TICKS_PER_PERIOD = 10
 """Writer ticks (2 ms) in a control period (20 ms)."""
+MOST_STALL_S = 2.0
+"""s that a computer may be allowed to stand still in simulation."""
+_AGES = ("silent_ticks", "silent_wall_s", "stale_state_ticks", "frozen_ticks", "guardian_silent_ticks", "heartbeat_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,3 +130,26 @@ class GuardLimits:
     def slew_per_tick(self) -> float:
         """rad that a target may move in one writer tick."""
         return self.slew_per_period / TICKS_PER_PERIOD
+
+    def allowing_stalls(self, seconds: float) -> GuardLimits:
+        """The same with every age limit wider by `seconds`, for a simulated robot on a computer that stands still now
+        and then. ConfigError for a time below 0. What is judged by posture, speed or torque stays as it is.
+        """
+        if not 0.0 <= seconds <= MOST_STALL_S:
+            raise ConfigError(f"stall allowance = {seconds}: must be 0..{MOST_STALL_S:g} s")
+        ticks = round(seconds / CONTROL_DT * TICKS_PER_PERIOD)
+        return replace(
+            self,
+            silent_ticks=self.silent_ticks + ticks,
+            silent_wall_s=self.silent_wall_s + seconds,
+            stale_state_ticks=self.stale_state_ticks + ticks,
+            frozen_ticks=self.frozen_ticks + ticks,
+            guardian_silent_ticks=self.guardian_silent_ticks + ticks,
+            heartbeat_s=self.heartbeat_s + seconds,
+        )
+
+    @property
+    def allows_stalls(self) -> bool:
+        """Whether an age limit is wider than a real robot's."""
+        usual = GuardLimits()
+        return any(getattr(self, name) > getattr(usual, name) for name in _AGES)

@@ -27,9 +27,7 @@ from bm_sim2real.bridge.config import BridgeConfig
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.timing import LateHistogram
 
-LIMITS = GuardLimits(
-    silent_ticks=100, silent_wall_s=0.5, stale_state_ticks=100, frozen_ticks=100, guardian_silent_ticks=150
-)
+LIMITS = GuardLimits().allowing_stalls(0.3)
 """Ages wider than on the robot: a shared computer stalls now and then, and a takeover would end the run."""
 SETTLE_SHARE = 1.0 / 3.0
 """Of the run, at its start, in which memory may grow: 10 of 30 minutes."""

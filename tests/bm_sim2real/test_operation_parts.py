@@ -1,6 +1,7 @@
 """Parts of an operated robot that need no robot: channel, settings, gamepads, timing, relayed link."""
 
 import threading
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from bm_core.errors import ConfigError, RobotError
 from bm_core.g1 import G1
 from bm_core.state import RobotState
+from bm_sim2real.bridge.config import BridgeConfig
+from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.holds import Hold
 from bm_sim2real.operation.channel import Channel, ChannelClosed
 from bm_sim2real.operation.config import ControlConfig, Start, Transport
@@ -247,3 +250,31 @@ def test_relayed_reading_that_is_old_is_an_error(monkeypatch):
     monkeypatch.setattr("time.monotonic", lambda: now + 0.3)
     with pytest.raises(RobotError, match="no /robot_state for 0.30 s"):
         far.link.read()
+
+
+def test_a_stall_allowance_widens_ages_and_nothing_else():
+    wide, usual = GuardLimits().allowing_stalls(0.5), GuardLimits()
+    changed = {field.name for field in fields(usual) if getattr(wide, field.name) != getattr(usual, field.name)}
+    assert changed == {
+        *("silent_ticks", "silent_wall_s", "stale_state_ticks", "frozen_ticks", "guardian_silent_ticks", "heartbeat_s")
+    }
+    assert (wide.silent_ticks, wide.guardian_silent_ticks, wide.heartbeat_s) == (280, 260, 1.0)
+    assert not usual.allows_stalls and wide.allows_stalls
+
+
+@pytest.mark.parametrize("seconds", [-0.1, 2.1, float("nan")])
+def test_senseless_stall_allowances_are_refused(seconds):
+    with pytest.raises(ConfigError, match="stall allowance"):
+        ControlConfig(stall_allowance_s=seconds)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ControlConfig(interface="eth0", stall_allowance_s=0.1),
+        lambda: BridgeConfig(interface="eth0", limits=GuardLimits().allowing_stalls(0.1)),
+    ],
+)
+def test_a_real_robot_has_no_stall_allowance(make):
+    with pytest.raises(ConfigError, match="eth0: a stall allowance is for the simulated robot"):
+        make()

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bm_core.errors import ConfigError
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.robots.unitree.dds import LOOPBACK
 from bm_sim2real.robots.unitree.robot import UnitreeConfig
@@ -37,6 +38,10 @@ class BridgeConfig:
     guardian_guid: str = ""
     """DDS GUID of the guardian's writer, which is no stranger on the command topic."""
     limits: GuardLimits = field(default_factory=GuardLimits)
+
+    def __post_init__(self) -> None:
+        if self.is_hardware and self.limits.allows_stalls:
+            raise ConfigError(f"{self.interface}: a stall allowance is for the simulated robot (lo); leave it out")
 
     @property
     def is_hardware(self) -> bool:

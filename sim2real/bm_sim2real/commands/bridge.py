@@ -30,11 +30,14 @@ class Bridge:
     """Publish no estimate of the pelvis's position and velocity."""
     ignore_battery: bool = False
     """Arm even if the battery's charge is unknown."""
+    stall_allowance: float = 0.0
+    """Simulated robot only: s for which this computer may stand still before the guard calls it a fault; 0..2."""
 
     def __call__(self) -> int:
         from bm_sim2real.bridge.config import BridgeConfig
         from bm_sim2real.bridge.guardian import Guardian
         from bm_sim2real.commands.progress import wide_console
+        from bm_sim2real.guard_limits import GuardLimits
         from bm_sim2real.robots.unitree.dds import domain_of
         from bm_sim2real.robots.unitree.sdk import load_sdk
 
@@ -47,9 +50,12 @@ class Bridge:
             user_control=self.user_control,
             estimates_base=not self.no_estimator,
             needs_battery=not self.ignore_battery,
+            limits=GuardLimits().allowing_stalls(self.stall_allowance),
         )
         kind = "HARDWARE" if config.is_hardware else "SIMULATED"
         quiet = ", DRY RUN: nothing is sent" if self.dry_run else ""
+        if self.stall_allowance:
+            quiet += f", ages {self.stall_allowance:g} s wider than on a robot"
         wide_console().print(
             f"bridge on {config.interface}, DDS domain {domain_of(config.interface)}: {kind}{quiet}; {load_sdk().found}"
         )

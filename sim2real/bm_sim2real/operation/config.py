@@ -66,6 +66,8 @@ class ControlConfig:
     """s to wait for the bridge on activation."""
     exit_damping_s: float = GuardLimits.exit_damping_s
     """s of damping when the loop ends."""
+    stall_allowance_s: float = 0.0
+    """s for which a simulated robot's computer may stand still: operator, goals, planner and link are missed later."""
 
     def __post_init__(self) -> None:
         for name in ("settle_s", "pause_s", "ready_s", "exit_damping_s"):
@@ -76,6 +78,13 @@ class ControlConfig:
             raise ConfigError(f"plan_latency_steps = {self.plan_latency_steps}: must be 0 or more control steps")
         if self.is_hardware and self.start is not Start.MANUAL:
             raise ConfigError(f"start = {self.start.value} on {self.interface}: a real robot is armed by an operator")
+        if self.limits.allows_stalls and self.is_hardware:
+            raise ConfigError(f"{self.interface}: a stall allowance is for the simulated robot (lo); leave it out")
+
+    @property
+    def limits(self) -> GuardLimits:
+        """Of the task guard and of whoever steers. ConfigError if the allowance makes no sense."""
+        return GuardLimits().allowing_stalls(self.stall_allowance_s)
 
     @property
     def is_hardware(self) -> bool:

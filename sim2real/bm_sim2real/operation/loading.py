@@ -25,14 +25,16 @@ def load_machine(config: ControlConfig) -> tuple[StateMachine, str]:
     settings = MachineConfig(plans_in_background=True)
     stand = standing_frame()
     if not config.planner:
-        return StateMachine(policy, stand, features, plan_stop=plan_stop, config=settings), path
+        machine = StateMachine(policy, stand, features, plan_stop=plan_stop, limits=config.limits, config=settings)
+        return machine, path
     from bm_sim2real.planning.machine import GuidedMachine
     from bm_sim2real.planning.policy import PilotConfig, load_process
 
     pilot = load_process(
         config.planner, PilotConfig(provider=config.planner_provider, latency_steps=config.plan_latency_steps)
     )
-    return GuidedMachine(pilot, policy, stand, features, plan_stop=plan_stop, config=settings), path
+    guided = GuidedMachine(pilot, policy, stand, features, plan_stop=plan_stop, limits=config.limits, config=settings)
+    return guided, path
 
 
 def warm_up(policy: TrackerPolicy) -> None:

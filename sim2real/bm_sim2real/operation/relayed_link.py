@@ -26,8 +26,12 @@ _POLL_S = 0.001
 class RelayedLink:
     """What the far end is and wants is what the newest LinkReading says."""
 
-    def __init__(self, send: Callable[[Any], object], pump: Callable[[], None]) -> None:
-        """`send` puts an Ask into the channel; `pump` takes out what has come and feeds it here."""
+    def __init__(self, send: Callable[[Any], object], pump: Callable[[], None], stall_s: float = 0.0) -> None:
+        """`send` puts an Ask into the channel; `pump` takes out what has come and feeds it here.
+
+        `stall_s`: s of silence beyond the usual limit that are forgiven.
+        """
+        self._most_silent_s = MOST_SILENT_S + stall_s
         self._send, self._pump = send, pump
         self._clock = WallClock(CONTROL_DT)
         self._reading: LinkReading | None = None
@@ -50,8 +54,8 @@ class RelayedLink:
     def read(self) -> RobotState:
         """The newest reading. RobotError if it is old."""
         silent = time.monotonic() - self._read_at
-        if self._reading is None or silent > MOST_SILENT_S:
-            raise RobotError(f"no /robot_state for {silent:.2f} s (limit {MOST_SILENT_S} s)")
+        if self._reading is None or silent > self._most_silent_s:
+            raise RobotError(f"no /robot_state for {silent:.2f} s (limit {self._most_silent_s:g} s)")
         return self._reading.state
 
     def put(self, command: PolicyCommand) -> None:
