@@ -23,6 +23,7 @@ setup(
         (f"share/{PACKAGE}/motions/motion_sets", glob(f"{TREE}/motions/motion_sets/*.yaml")),
     ],
     install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},
     zip_safe=True,
     license="Apache-2.0",
     description="Launch files of BeyondMimic on the Unitree G1",

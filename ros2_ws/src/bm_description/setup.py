@@ -14,6 +14,7 @@ setup(
         (f"share/{PACKAGE}/launch", glob("launch/*.launch.py")),
     ],
     install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},
     zip_safe=True,
     license="Apache-2.0",
     description="The Unitree G1 as URDF",

@@ -11,6 +11,7 @@ setup(
         (f"share/{PACKAGE}", ["package.xml", "README.md"]),
     ],
     install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},
     zip_safe=True,
     license="Apache-2.0",
     description="Operator input for the Unitree G1",

@@ -11,6 +11,7 @@ setup(
         (f"share/{PACKAGE}", ["package.xml", "README.md"]),
     ],
     install_requires=["setuptools"],
+    extras_require={"test": ["pytest"]},
     zip_safe=True,
     license="Apache-2.0",
     description="ROS 2 node that runs a policy bundle on the Unitree G1",

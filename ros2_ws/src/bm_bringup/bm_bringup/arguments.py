@@ -29,6 +29,12 @@ BACKEND = [
         "Hardware: the interface that the robot's cable is in, such as eth0. Not used in simulation.",
     ),
     switch("use_sim_time", "false", "Simulation: stamps are the simulated robot's own time, from /clock."),
+    argument(
+        "stall_allowance",
+        "0.0",
+        "Simulation: s (0..2) for which this computer may stand still before the guard calls it a fault. For shared or "
+        "overloaded computers; a real robot has none.",
+    ),
     argument("event_log", "", "File to which the bridge appends its events (JSON lines); empty: none."),
 ]
 POLICY = [

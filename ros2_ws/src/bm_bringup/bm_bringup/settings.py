@@ -39,11 +39,20 @@ class Settings:
             raise ArgumentError("ROS_DOMAIN_ID is 0, which is the robot's own; export ROS_DOMAIN_ID=1 (or any other)")
         if settings.is_hardware and settings.is_on("use_sim_time"):
             raise ArgumentError("use_sim_time:=true with backend:=hardware: a real robot has no simulated time")
+        if settings.is_hardware and settings.number("stall_allowance"):
+            raise ArgumentError("stall_allowance with backend:=hardware: a real robot falls when its computer stalls")
         return settings
 
     def is_on(self, name: str) -> bool:
         """Of an argument that is true or false."""
         return self.read(name) == "true"
+
+    def number(self, name: str) -> float:
+        """Of an argument that is one. ArgumentError if it is not."""
+        try:
+            return float(self.read(name))
+        except ValueError:
+            raise ArgumentError(f"{name}:={self.read(name)}: a number expected") from None
 
     def numbers(self, name: str) -> list[float]:
         """Of an argument that lists numbers. ArgumentError if it does not."""

@@ -10,10 +10,12 @@ from collections.abc import Callable
 
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from bm_core.errors import BmError
 from bm_sim2real.bridge.realtime import make_realtime
 
 COULD_NOT_RUN = 2
@@ -107,6 +109,22 @@ def run(make_node: Callable[[], OperatedNode], threads: int = 3) -> None:
         node.destroy_node()
         rclpy.try_shutdown()
     sys.exit(node.exit_code)
+
+
+def run_plain(make_node: Callable[[], Node]) -> None:
+    """The main function of a node without a lifecycle. Parameters that make no sense are one line and exit code 2."""
+    rclpy.init(args=sys.argv)
+    code = 0
+    try:
+        rclpy.spin(make_node())
+    except BmError as error:
+        sys.stderr.write(f"error: {error}\n")
+        code = COULD_NOT_RUN
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        rclpy.try_shutdown()
+    sys.exit(code)
 
 
 def _spin(executor: MultiThreadedExecutor, node: OperatedNode, is_over: threading.Event) -> None:

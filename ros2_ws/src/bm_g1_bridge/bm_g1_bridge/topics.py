@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rclpy.duration import Duration
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 
 ROBOT_STATE = "robot_state"
 JOINT_COMMAND = "joint_command"
@@ -18,7 +18,7 @@ COMMAND_LIFESPAN = Duration(seconds=0.1)
 
 def sensor(depth: int = 1) -> QoSProfile:
     """Readings: the newest or nothing."""
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
+    return _profile(depth, ReliabilityPolicy.BEST_EFFORT)
 
 
 def command(*, is_publisher: bool) -> QoSProfile:
@@ -26,7 +26,7 @@ def command(*, is_publisher: bool) -> QoSProfile:
 
     A subscription asks for no deadline here: it would hear of a publisher that is not active as of one that is late.
     """
-    profile = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
+    profile = _profile(1, ReliabilityPolicy.RELIABLE)
     if is_publisher:
         profile.deadline = COMMAND_DEADLINE
         profile.lifespan = COMMAND_LIFESPAN
@@ -35,14 +35,22 @@ def command(*, is_publisher: bool) -> QoSProfile:
 
 def latched() -> QoSProfile:
     """Status and descriptions: whoever comes late gets the newest."""
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=1,
-        reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL,
-    )
+    return _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def record(depth: int = 100) -> QoSProfile:
     """Numbers that a recording shall hold without a gap."""
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=ReliabilityPolicy.RELIABLE)
+    return _profile(depth, ReliabilityPolicy.RELIABLE)
+
+
+def _profile(
+    depth: int, reliability: ReliabilityPolicy, durability: DurabilityPolicy = DurabilityPolicy.VOLATILE
+) -> QoSProfile:
+    """Nothing is left to the middleware's defaults."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=reliability,
+        durability=durability,
+        liveliness=LivelinessPolicy.AUTOMATIC,
+    )

@@ -5,23 +5,21 @@ What a goal is made from is in bm_sim2real.guidance, tested without ROS.
 
 from __future__ import annotations
 
-import sys
 import time
 
-import rclpy
 from bm_g1_bridge import topics
+from bm_g1_bridge.lifecycle import run_plain
 from bm_msgs.msg import GuidanceGoal as GoalMessage
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Joy
 from visualization_msgs.msg import MarkerArray
 
 from bm_core.diffusion.guidance.goal import GuidanceGoal
-from bm_core.errors import BmError, ConfigError
+from bm_core.errors import ConfigError
 from bm_guidance.markers import goal_markers, pillars_of
 from bm_guidance.odometry import heading_of, planar_state_of
 from bm_sim2real.guidance.operator_input import OperatorSource, StickConfig, Sticks
@@ -132,12 +130,4 @@ def _unit(value: float) -> float:
 
 def main() -> None:
     """`ros2 run bm_guidance guidance`"""
-    rclpy.init(args=sys.argv)
-    try:
-        rclpy.spin(GuidanceNode())
-    except BmError as error:
-        sys.exit(f"error: {error}")
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
+    run_plain(GuidanceNode)

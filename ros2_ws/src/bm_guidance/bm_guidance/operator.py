@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
-import rclpy
 from bm_g1_bridge import topics
+from bm_g1_bridge.lifecycle import run_plain
 from bm_msgs.srv import SelectMotion, SetMode
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from bm_core.errors import ConfigError
 from bm_sim2real.modes import Mode
 from bm_sim2real.operation.joy_map import OperatorEvent, OperatorPad, load_joy_map
 
@@ -91,12 +88,4 @@ class OperatorNode(Node):
 
 def main() -> None:
     """`ros2 run bm_guidance operator --ros-args -p joy_map:=FILE`"""
-    rclpy.init(args=sys.argv)
-    try:
-        rclpy.spin(OperatorNode())
-    except ConfigError as error:
-        sys.exit(f"error: {error}")
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
+    run_plain(OperatorNode)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bm_g1_bridge.lifecycle import OperatedNode
 
 from bm_core.errors import ConfigError
+from bm_sim2real.guard_limits import MOST_STALL_S
 from bm_sim2real.operation.config import ControlConfig, Start, Transport
 
 _TIME = {"lowest": 0.0, "highest": 600.0}
@@ -29,6 +30,14 @@ def declare_parameters(node: OperatedNode) -> None:
     declare("settle_s", default.settle_s, "s of standing before the first motion played by itself.", **_TIME)
     declare("pause_s", default.pause_s, "s of standing between motions played by themselves.", **_TIME)
     declare("bridge_timeout", default.ready_s, "s to wait for the bridge on activation.", **_TIME)
+    declare(
+        "stall_allowance",
+        default.stall_allowance_s,
+        "s for which a simulated robot's computer may stand still: operator, goals, planner and link are missed later.",
+        lowest=0.0,
+        highest=MOST_STALL_S,
+        fixed=True,
+    )
     declare("publish_reference", True, "Publish the reference as a second robot (/reference/joint_states, TF).")
     declare("odom_frame", "odom", "Frame of the reference's pelvis.", fixed=True)
 
@@ -51,6 +60,7 @@ def control_config(node: OperatedNode) -> ControlConfig:
         settle_s=node.value("settle_s"),
         pause_s=node.value("pause_s"),
         ready_s=node.value("bridge_timeout"),
+        stall_allowance_s=node.value("stall_allowance"),
     )
 
 
