@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from diffusion_data import STEPS, rollouts  # noqa: E402
 
 from bm_core.diffusion.spec import DiffusionSpec  # noqa: E402
 from bm_core.errors import ConfigError  # noqa: E402
+from bm_training.diffusion.rate_schedule import RateSchedule  # noqa: E402
 from bm_training.diffusion.rollout_file import RolloutWriter  # noqa: E402
 from bm_training.diffusion.train import TrainDiffusion  # noqa: E402
 from bm_training.diffusion.trainer import load_model, read_state  # noqa: E402
+from bm_training.tracking.distributed import Ranks  # noqa: E402
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +112,73 @@ def test_sigterm_saves(data, tmp_path):
     assert "SIGTERM: saving" in told
     (saved,) = (tmp_path / "checkpoints").glob("model_*.pt")
     assert read_state(saved, "cpu")["step"] == log_of(tmp_path)[-1]["iteration"] >= 2
+
+
+def schedule(**options):
+    alone = Ranks(rank=0, local_rank=0, world_size=1, device="cpu")
+    return RateSchedule(
+        **{"peak": 1.0, "warmup_steps": 100, "max_steps": 10_000, "deadline": None} | options, ranks=alone
+    )
+
+
+def test_the_rate_warms_up_and_ends_at_zero():
+    found = schedule()
+    rates = []
+    for step in (0, 49, 99, 999, 5_499, 9_999):
+        found.look_at_clock(step)
+        rates.append(found.rate(step))
+    assert rates[:4] == pytest.approx([0.01, 0.5, 1.0, 1.0], abs=1e-3)
+    assert rates[4] == pytest.approx(0.5, abs=0.01) and rates[5] < 1e-6
+
+
+def test_a_deadline_ends_the_cosine_before_the_steps_do():
+    now = time.monotonic()
+    # Of a run of 1000 s 550 are over, of its steps a thousandth.
+    found = schedule(deadline=now + 450.0)
+    found.begun = now - 550.0
+    found.look_at_clock(10)
+    assert found.rate(10) == pytest.approx(0.5, abs=0.05)
+    found.deadline = now - 1.0
+    found.look_at_clock(10)
+    assert found.rate(10) == 0.0
+
+
+def test_a_resumed_run_warms_up_once_more():
+    found = schedule(first_step=4_000)
+    found.look_at_clock(4_000)
+    assert found.rate(4_000) < 0.01 < 0.5 < found.rate(4_300)
+
+
+def test_closed_loops_decide_on_the_best_model_where_there_are_any(data, tmp_path, monkeypatch):
+    asked = []
+
+    def gate(model, spec, decoder):
+        asked.append((model.training, spec.layout.tokens, type(decoder).__name__))
+        success = (0.2, 0.9, 0.4)[len(asked) - 1]
+        return {"gate/success_rate": success, "gate/fall_rate": 1.0 - success, "gate/path_m": 5.0}
+
+    monkeypatch.setattr(TrainDiffusion, "_gate", lambda self, ranks: nullcontext(gate))
+    TrainDiffusion(data=str(data), run_dir=tmp_path, max_steps=30, gate_interval=10, **SHORT)()
+    assert asked == [(False, 21, "JointActions")] * 3
+    assert read_state(tmp_path / "checkpoints" / "best.pt", "cpu")["step"] == 20
+    assert [row["gate/success_rate"] for row in log_of(tmp_path) if "gate/path_m" in row] == [0.2, 0.9, 0.4]
+
+
+@pytest.mark.slow
+def test_a_run_is_gated_in_the_simulator(data, tmp_path):
+    pytest.importorskip("isaaclab")
+    path = os.pathsep.join(str(ROOT / part) for part in ("sim2real", "training", "export"))
+    command = [sys.executable, "-m", "bm_training.diffusion.train", "--data", str(data), "--run-dir", str(tmp_path)]
+    command += ["--model", "tiny", "--batch", "4", "--device", "cpu", "--max-steps", "2", "--gate-interval", "1"]
+    command += ["--gate-envs", "4", "--gate-seconds", "1.5", "--gate-backend", "ovphysx"]
+    command += ["--gate-teacher", str(ROOT / "policies" / "g1_tracker.pt")]
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=280)
+    assert result.returncode == 0, result.stderr[-2000:]
+    gates = [row for row in log_of(tmp_path) if "gate/success_rate" in row]
+    # An untrained model does not walk; a second loop begins anew, from standing robots.
+    assert [row["iteration"] for row in gates] == [1, 2]
+    assert all(row["gate/success_rate"] == 0.0 and 0.0 < row["gate/path_m"] < 3.0 for row in gates)
 
 
 def test_missing_data_is_one_line(tmp_path):

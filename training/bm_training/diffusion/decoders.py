@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
 
@@ -41,13 +41,18 @@ class JointActions:
 def decoder_of(path: Path, device: str) -> ActionDecoder:
     """The one that a diffusion checkpoint was trained for. ConfigError if it lacks its decoder."""
     from bm_core.diffusion.spec import DiffusionSpec
-    from bm_training.diffusion.latent_actions import LatentActions
-    from bm_training.diffusion.latent_model import latent_from_document
     from bm_training.diffusion.trainer import read_state
 
     state = read_state(path, device)
-    if DiffusionSpec.from_json(state["spec"], path.name).action == "joint":
-        return JointActions()
-    if state.get("latent") is None:
+    is_joint = DiffusionSpec.from_json(state["spec"], path.name).action == "joint"
+    if not is_joint and state.get("latent") is None:
         raise ConfigError(f"{path.name}: plans latents but holds no decoder; train it with --latent")
-    return LatentActions(latent_from_document(state["latent"], device))
+    return decoder_from_document(None if is_joint else state["latent"], device)
+
+
+def decoder_from_document(document: dict[str, Any] | None, device: str) -> ActionDecoder:
+    """From a latent checkpoint's document; None for joint actions."""
+    from bm_training.diffusion.latent_actions import LatentActions
+    from bm_training.diffusion.latent_model import latent_from_document
+
+    return JointActions() if document is None else LatentActions(latent_from_document(document, device))

@@ -49,7 +49,7 @@ class RoundConfig:
     """From the takeover; else the episode is dropped."""
     guided: float = 0.5
     """Share of the robots that follow random velocities while the policy runs."""
-    command_steps: int = 100
+    command_steps: int = 75
     """Between two of them."""
     kick: float = 0.5
     """m/s, largest; planar, at random moments, once a second on average."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -71,6 +72,16 @@ class TrainDiffusion:
     val_interval: int = 1000
     save_interval: int = 5000
     """Steps between lines of the log, validations, checkpoints."""
+    gate_interval: int = 0
+    """Steps between closed loops (Walk + Perturb in Isaac Lab, first process); they decide on best.pt. 0: none."""
+    gate_envs: int = 256
+    """Robots in them."""
+    gate_seconds: float = 15.0
+    """Of each closed loop."""
+    gate_backend: Literal["newton", "ovphysx", "physx"] = "newton"
+    """Their physics."""
+    gate_teacher: Path = Path("policies/g1_tracker.pt")
+    """Tracker that walks the robots in."""
     seed: int = 0
     resume: Path | None = None
     """Run or checkpoint to continue: averaged weights, step and spec, with a fresh optimiser."""
@@ -89,9 +100,10 @@ class TrainDiffusion:
 
         ranks = join(self.device)
         try:
-            trainer = self._trainer(manifests, rollouts, ranks, started)
-            with stopped_by_signals(trainer.stop):
-                values = trainer.learn()
+            with self._gate(ranks) as gate:
+                trainer = self._trainer(manifests, rollouts, ranks, started, gate)
+                with stopped_by_signals(trainer.stop):
+                    values = trainer.learn()
         finally:
             ranks.close()
         if self.json is not None and ranks.is_first:
@@ -100,7 +112,23 @@ class TrainDiffusion:
 
     # -- parts
 
-    def _trainer(self, manifests: list[Manifest], rollouts: Rollouts, ranks: Ranks, started: float) -> Trainer:
+    def _gate(self, ranks: Ranks) -> Any:
+        if self.gate_interval == 0 or not ranks.is_first:
+            return nullcontext()
+        from bm_training.diffusion.gate import GateConfig, simulated_gate
+
+        config = GateConfig(
+            robots=self.gate_envs,
+            seconds=self.gate_seconds,
+            teacher=self.gate_teacher,
+            backend=self.gate_backend,
+            seed=self.seed,
+        )
+        return simulated_gate(config, ranks.device)
+
+    def _trainer(
+        self, manifests: list[Manifest], rollouts: Rollouts, ranks: Ranks, started: float, gate: Any
+    ) -> Trainer:
         import torch
 
         from bm_core.atomic_file import atomic_write_text
@@ -147,6 +175,7 @@ class TrainDiffusion:
                 log_interval=self.log_interval,
                 val_interval=self.val_interval,
                 save_interval=self.save_interval,
+                gate_interval=self.gate_interval,
                 seed=self.seed,
                 deadline=deadline,
             ),
@@ -157,6 +186,7 @@ class TrainDiffusion:
             report,
             self._provenance(manifests),
             self._decoder(manifests[0]),
+            gate,
         )
         if state is not None:
             self._check_resumed(layout, spec)

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from bm_core.diffusion.mirror import action_mirror, state_mirror
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.errors import ConfigError
+from bm_training.diffusion.decoders import decoder_from_document
 from bm_training.diffusion.ema import WeightAverage
 from bm_training.diffusion.model import ModelConfig, TokenTransformer
 from bm_training.diffusion.objective import Objective, ObjectiveConfig
 from bm_training.diffusion.plan_error import plan_errors
+from bm_training.diffusion.rate_schedule import RateSchedule
 from bm_training.diffusion.windows import TorchMirror, WindowBatch, Windows
 from bm_training.tracking.checkpoint import FORMAT, CheckpointFolder, load_checkpoint
 from bm_training.tracking.distributed import Ranks
 from bm_training.tracking.training_log import TrainingLog
 
+if TYPE_CHECKING:
+    from bm_training.diffusion.gate import Gate
+
 KIND = "diffusion"
 _SHOWN = ("val/loss", "plan/action_rms")
 """Repeated in every line between two validations."""
-_MAX_WARMUP = 0.1
-"""Of a run; the cosine begins there."""
-_RESUME_WARMUP = 200
-"""Steps in which a fresh optimiser collects its moments before it may move averaged weights at full rate."""
 _VALIDATION_WINDOWS = 2048
 _SAMPLED_WINDOWS = 512
 """Of them, those for which whole plans are sampled."""
@@ -65,6 +65,8 @@ class TrainerConfig:
     val_interval: int = 1000
     """Steps between validations of the averaged weights; the best are kept."""
     save_interval: int = 5000
+    gate_interval: int = 0
+    """Steps between closed loops of the averaged weights; 0: none."""
     seed: int = 0
     deadline: float | None = None
     """time.monotonic() at which to stop and save; the cosine ends there if it comes before max_steps."""
@@ -85,8 +87,10 @@ class Trainer:
         report: Callable[[str], None],
         provenance: dict[str, Any],
         latent: dict[str, Any] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         """`report` gets lines of progress; `provenance` and `latent` (the decoder) go into every checkpoint."""
+        self._gate = gate
         self.model, self.spec, self.config, self._ranks = model, spec, config, ranks
         self._training, self._report, self._provenance, self._latent = training, report, provenance, latent
         self._objective = Objective(spec, objective, ranks.device)
@@ -109,8 +113,18 @@ class Trainer:
         self._log = TrainingLog(config.run_dir if ranks.is_first else None, report)
         self.step = 0
         """Finished optimiser steps."""
-        self._first_step, self._best, self._is_stopping = 0, float("inf"), False
-        self._clock_start, self._progress_share = time.monotonic(), 0.0
+        self._best, self._is_stopping = float("inf"), False
+        self._schedule = RateSchedule(
+            peak=config.learning_rate,
+            warmup_steps=config.warmup_steps,
+            max_steps=config.max_steps,
+            deadline=config.deadline,
+            ranks=ranks,
+        )
+
+    @property
+    def _best_by(self) -> str:
+        return "val/loss" if self._gate is None else "gate/success_rate"
 
     def stop(self) -> None:
         """Save and end after the step that runs now (also from a signal handler)."""
@@ -123,8 +137,9 @@ class Trainer:
         self.model.load_state_dict(state["ema"])
         self.average.model.load_state_dict(state["ema"])
         self.average.updates = state["ema_updates"]
-        self.step = self._first_step = state["step"]
-        self._best = state["best"]
+        self.step = self._schedule.first_step = state["step"]
+        if state.get("best_by", "val/loss") == self._best_by:
+            self._best = state["best"]
         self._generator.manual_seed(self.config.seed + 1000 * self._ranks.rank + self.step)
 
     def learn(self) -> dict[str, float]:
@@ -134,7 +149,7 @@ class Trainer:
         if config.is_compiled:
             self._compile()
         # From here: neither kernels' compilation nor validation may eat up the cosine.
-        self._clock_start = last = time.monotonic()
+        self._schedule.begun = last = time.monotonic()
         total = torch.zeros(())
         while self.step < config.max_steps and not self._must_stop():
             total = self._advance()
@@ -142,16 +157,18 @@ class Trainer:
                 validated = self._validate()
             if self.step % config.log_interval == 0 or not values:
                 now = time.monotonic()
-                rate = (self.step - self._first_step) / max(now - self._clock_start, 1e-3)
+                rate = (self.step - self._schedule.first_step) / max(now - self._schedule.begun, 1e-3)
                 values = self._scalars(total, rate) | validated
                 self._log.write(self.step, values)
                 validated = {name: value for name, value in validated.items() if name in _SHOWN}
                 if now - last > 1.0:
                     self._progress(values, rate)
                     last = now
+            if self._gate is not None and self.step % config.gate_interval == 0:
+                self._pass_gate(self._gate)
             if self.step % config.save_interval == 0:
                 self._save()
-        if self.step > self._first_step:
+        if self.step > self._schedule.first_step:
             values = self._scalars(total, rate) | self._validate()
             self._log.write(self.step, values)
             self._progress(values, rate)
@@ -163,9 +180,9 @@ class Trainer:
 
     def _advance(self) -> torch.Tensor:
         if self.step % _CLOCK_STEPS == 0:
-            self._look_at_clock()
+            self._schedule.look_at_clock(self.step)
         for group in self._optimiser.param_groups:
-            group["lr"] = self.learning_rate
+            group["lr"] = self._schedule.rate(self.step)
         self.model.train()
         windows = self._training.draw(self.config.batch, self._generator)
         if self._mirrors is not None:
@@ -203,34 +220,6 @@ class Trainer:
         with torch.autocast(device_type, dtype=torch.bfloat16, enabled=self.config.is_bf16):
             return self._forward(*tokens)
 
-    def _look_at_clock(self) -> None:
-        """How far the run is, 0..1, by its steps or by its time: a cosine that time cuts off would end at full rate."""
-        config, share = self.config, self.step / self.config.max_steps
-        if config.deadline is not None:
-            length = max(config.deadline - self._clock_start, 1e-9)
-            share = max(share, (time.monotonic() - self._clock_start) / length)
-        self._progress_share = self._ranks_max(min(share, 1.0))
-
-    def _ranks_max(self, value: float) -> float:
-        if self._ranks.world_size == 1:
-            return value
-        shared = torch.tensor(value, device=self._ranks.device)
-        torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
-        return float(shared)
-
-    @property
-    def learning_rate(self) -> float:
-        """Of the next step: linear warm-up of at most a tenth of the run, then a cosine to 0.
-
-        A short second warm-up follows a resume.
-        """
-        config, done = self.config, self._progress_share
-        share = min(1.0, max((self.step + 1) / max(config.warmup_steps, 1), done / _MAX_WARMUP))
-        if self._first_step > 0:
-            share *= min(1.0, (self.step + 1 - self._first_step) / _RESUME_WARMUP)
-        past = max(0.0, (done - _MAX_WARMUP) / (1.0 - _MAX_WARMUP))
-        return config.learning_rate * share * 0.5 * (1.0 + math.cos(math.pi * past))
-
     def _average_gradients(self) -> None:
         if self._ranks.world_size == 1:
             return
@@ -261,16 +250,34 @@ class Trainer:
             states=self._validation.states[:_SAMPLED_WINDOWS], actions=self._validation.actions[:_SAMPLED_WINDOWS]
         )
         values |= plan_errors(self.average.model, self.spec, few, generator)
-        if self.step > 0 and values["val/loss"] < self._best:
-            self._best = values["val/loss"]
-            self._folder.save_best(self._state())
+        if self._gate is None and self.step > 0:
+            self._keep_best(values["val/loss"])
         return values
+
+    def _keep_best(self, value: float) -> None:
+        """The smaller the better: validation loss, or the share of closed loops that fail where there are any."""
+        if value < self._best:
+            self._best = value
+            self._folder.save_best(self._state())
+
+    def _pass_gate(self, gate: Gate) -> None:
+        if not self._ranks.is_first:
+            return
+        begun = time.monotonic()
+        decoder = decoder_from_document(self._latent, self._ranks.device)
+        found = gate(self.average.model, self.spec, decoder)
+        self._log.write(self.step, found)
+        self._keep_best(1.0 - found["gate/success_rate"])
+        self._report(
+            f"step {self.step}  closed loop: success {found['gate/success_rate']:.3f}  falls "
+            f"{found['gate/fall_rate']:.3f}  path {found['gate/path_m']:.2f} m  {time.monotonic() - begun:.0f} s"
+        )
 
     def _scalars(self, total: Any, rate: float) -> dict[str, float]:
         windows = self.config.batch * self._ranks.world_size
         return {
             "train/loss": float(total),
-            "train/learning_rate": self.learning_rate,
+            "train/learning_rate": self._schedule.rate(self.step),
             "train/ema_decay": self.average.decay,
             "time/windows": float(self.step * windows),
             "time/windows_per_second": rate * windows,
@@ -304,6 +311,7 @@ class Trainer:
             "ema": self.average.model.state_dict(),
             "ema_updates": self.average.updates,
             "best": self._best,
+            "best_by": self._best_by,
             "provenance": self._provenance,
             "latent": self._latent,
         }
