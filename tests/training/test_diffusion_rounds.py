@@ -106,9 +106,14 @@ def test_in_the_simulator_episodes_go_from_the_policy_to_the_tracker_without_a_s
     _, found = load_rollouts(tmp_path / "round")
     assert found.episodes == summary["survived"] == summary["episodes"] > 0
     root = found.root.astype(float)
-    step = np.linalg.norm(np.diff(root[..., :3], axis=1) / 0.02 - root[:, 1:, 7:10], axis=-1)
-    # Frame 8 is the first that the tracker acts from.
-    assert np.median(step[:, 7]) < 0.1 and np.median(step[:, 8]) < 0.1
+    # The way between two frames is what the velocities at its ends say, however hard a robot is braked: the tracker
+    # that catches a falling one changes its velocity by 0.25 m/s a step.
+    between = 0.5 * (root[:, 1:, 7:10] + root[:, :-1, 7:10])
+    off = np.median(np.linalg.norm(np.diff(root[..., :3], axis=1) / 0.02 - between, axis=-1), axis=0)
+    changes = np.median(np.linalg.norm(np.diff(root[..., 7:10], axis=1), axis=-1), axis=0)
+    # Frame 8 is the first that the tracker acts from. A jump of 2 mm there would be 0.1 m/s.
+    assert off[:7].max() < 0.07 and off[7:9].max() < 0.08
+    assert changes[7] < 2.0 * changes[:7].mean()
     joints = np.abs(np.diff(found.joint_pos.astype(float), axis=1) / 0.02 - found.joint_vel[:, 1:])
     assert np.median(joints[:, 7:9]) < 0.5
     assert found.action_label[:, 8:].astype(float).std() > 0.1
