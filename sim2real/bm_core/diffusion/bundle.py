@@ -41,7 +41,7 @@ class DiffusionBundle:
     """The decoder's model file."""
     trace: PlanTrace = field(repr=False)
     trace_tolerance: float
-    """Largest |got - expected| / max(1, |expected|) over a whole plan."""
+    """Of |got - expected| / max(1, |expected|), root of the mean square over whole plans; see plan_trace.SINGLE."""
 
     @classmethod
     def read(cls, path: str | Path) -> DiffusionBundle:
