@@ -18,7 +18,7 @@ from diffusion_data import clip, tiny_model, tiny_spec  # noqa: E402
 from bm_core.bundle import Bundle  # noqa: E402
 from bm_core.contract import Training  # noqa: E402
 from bm_core.diffusion.bundle import DECODER_KEY, DiffusionBundle  # noqa: E402
-from bm_core.diffusion.plan_trace import replay  # noqa: E402
+from bm_core.diffusion.plan_trace import check_plans, replay  # noqa: E402
 from bm_core.diffusion.portable_noise import portable_noise  # noqa: E402
 from bm_core.diffusion.requests import cold_request, warm_request  # noqa: E402
 from bm_core.diffusion.sampler import Guidance  # noqa: E402
@@ -111,6 +111,23 @@ def test_another_network_under_the_same_contract_is_refused(tmp_path):
     bundle = DiffusionBundle.read(tmp_path / "policy.onnx")
     with pytest.raises(BundleError, match=r"golden trace, plan 0, states token \d+: state first\[\d+\] is"):
         bundle.prove(NumpyDenoiser(tiny_model(seed=1)))
+
+
+def test_single_numbers_may_be_off_by_more_than_all_of_them_together(tmp_path):
+    export(tmp_path / "policy.onnx")
+    bundle = DiffusionBundle.read(tmp_path / "policy.onnx")
+
+    def prove(off, where):
+        actions = bundle.trace.plan_actions.copy()
+        actions[where] += np.float32(off) * np.maximum(1.0, np.abs(actions[where]))
+        trace = dataclasses.replace(bundle.trace, plan_actions=actions)
+        return check_plans(bundle.contract.spec, NumpyDenoiser(tiny_model()), trace, 0.01, "here")
+
+    assert prove(0.04, (1, 3, 7)).action_error == pytest.approx(0.04, rel=0.05)
+    with pytest.raises(BundleError, match=r"here: golden trace, plan 1, actions token 3: action 7 is"):
+        prove(0.06, (1, 3, 7))
+    with pytest.raises(BundleError, match=r"here: golden trace: actions differ by 0\.02 .*tolerance 0\.01"):
+        prove(0.02, np.s_[:])
 
 
 def test_exchanged_parts_are_refused(tmp_path):
