@@ -26,7 +26,8 @@ class SimilarMotions:
     motion_root: Path | None = None
     """Folder that ${MOTIONS} stands for in a motion set; default: the variable BM_MOTIONS."""
     threshold: float = 0.35
-    """Frames nearer than this count as the same (walks of two people are 0.3 apart); 1 is a clearly other pose or speed (0.3 rad, 0.5 m/s, 0.1 m)."""
+    """Frames nearer than this count as the same. 1 is a clearly other pose or speed (0.3 rad, 0.5 m/s, 0.1 m); two
+    people's walks are 0.3 apart."""
     redundant: float = 0.9
     """A clip of which at least this share lies in another one is named as redundant."""
     png: Path | None = None
