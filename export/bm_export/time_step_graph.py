@@ -16,7 +16,7 @@ from bm_core.contract import Contract
 from bm_core.errors import BundleError
 from bm_core.g1 import G1
 from bm_core.motion import MotionClip
-from bm_core.observation_terms import WINDOW_STEP_DIM, WINDOW_TERM, ObservationTerm
+from bm_core.observation_terms import WINDOW_STEP_DIM, WINDOW_TERM, ObservationTerm, motion_of_term
 from bm_core.rotations import matrix_from_quat, quat_conjugate, quat_from_yaw, quat_rotate, yaw_from_quat
 
 REFERENCE_OUTPUTS = ("joint_pos", "joint_vel", "body_pos_w", "body_quat_w", "body_lin_vel_w", "body_ang_vel_w")
@@ -35,8 +35,13 @@ def embedded_contract(contract: Contract) -> Contract:
                 raise BundleError(f"a motion can be embedded for {WINDOW_TERM} only beside '{name}' without history")
         if terms[WINDOW_TERM].history != 1:
             raise BundleError(f"a motion cannot be embedded for {WINDOW_TERM} with history")
-    kept = tuple(term for term in contract.observations if term.name != WINDOW_TERM)
+    kept = tuple(term for term in contract.observations if not _is_inside(term))
     return dataclasses.replace(contract, observations=kept, reference="embedded")
+
+
+def _is_inside(term: ObservationTerm) -> bool:
+    """What the graph knows itself: the look-ahead, and which motion it holds."""
+    return term.name == WINDOW_TERM or motion_of_term(term.name) is not None
 
 
 class EmbeddedActor(nn.Module):
@@ -47,6 +52,7 @@ class EmbeddedActor(nn.Module):
         super().__init__()
         self.actor = actor
         self._terms = contract.observations
+        self._motion = clip.name
         self._slices = _slices(embedded_contract(contract).observations)
         self._command_scale, self._ori_scale = (_scale(contract, name) for name in _NEEDED)
         for name, rows in _motion_arrays(contract, clip).items():
@@ -63,6 +69,8 @@ class EmbeddedActor(nn.Module):
         for term in self._terms:
             if term.name == WINDOW_TERM:
                 parts.append(self._look_ahead(obs, step))
+            elif _is_inside(term):
+                parts.append(torch.full_like(obs[:, :1], term.scale * (motion_of_term(term.name) == self._motion)))
             else:
                 parts.append(obs[:, self._slices[term.name]])
         action = self.actor(torch.cat(parts, dim=1))

@@ -56,6 +56,10 @@ class ExportReport:
     path: Path
     parity_error: float
     """torch in float32 against the written graph, scaled, over rollouts and random observations."""
+    parity_observations: int
+    """How many observations of rollouts those were."""
+    trace_tolerance: float
+    """That a replay elsewhere is granted."""
     trace: TraceReport
     """The replay of the written file."""
     num_bytes: int
@@ -79,10 +83,8 @@ def export_tracker(
     check_contract(contract, str(path))
     has_normaliser = _has_normaliser(actor)
     if options.embed is not None:
-        actor = EmbeddedActor(actor, contract, options.embed)
-        contract, clips = embedded_contract(contract), [options.embed] * 3
-    if options.embed is not None and options.precision != "fp32":
-        raise BundleError(f"{path}: a motion is embedded in float32 graphs only; leave --precision at fp32")
+        actor, contract = _with_motion(actor, contract, options.embed, path, options.precision)
+        clips = [options.embed] * 3
     run = _torch_run(actor)
     model = tracker_with_precision(_graph(actor, contract, options), options.precision)
     trace = record_rollout(contract, run, clips)
@@ -93,17 +95,27 @@ def export_tracker(
         session = _onnx_run(partial)
         parity = _parity(run, session, contract, clips, path, options)
         entries = _entries(contract, read_onnx(partial).graph_sha256, trace, session, clips, parity, options)
-        entries |= {"has_normaliser": has_normaliser}
-        partial.write_bytes(with_metadata(model, bundle_metadata(**entries)))
+        partial.write_bytes(with_metadata(model, bundle_metadata(**entries, has_normaliser=has_normaliser)))
         # The file still has its working name; errors shall give the one that the user knows.
-        report = dataclasses.replace(Bundle.read(partial), path=path).prove(session)
+        bundle = dataclasses.replace(Bundle.read(partial), path=path)
+        report = bundle.prove(session)
     return ExportReport(
         path=path,
         parity_error=parity,
+        parity_observations=PARITY_OBSERVATIONS,
+        trace_tolerance=bundle.trace_tolerance,
         trace=report,
         num_bytes=path.stat().st_size,
         observation_dim=contract.observation_dim,
     )
+
+
+def _with_motion(
+    actor: nn.Module, contract: Contract, clip: MotionClip, path: Path, precision: str
+) -> tuple[nn.Module, Contract]:
+    if precision != "fp32":
+        raise BundleError(f"{path}: a motion is embedded in float32 graphs only; leave --precision at fp32")
+    return EmbeddedActor(actor, contract, clip), embedded_contract(contract)
 
 
 def _graph(actor: nn.Module, contract: Contract, options: ExportOptions) -> onnx.ModelProto:

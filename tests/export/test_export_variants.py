@@ -23,12 +23,6 @@ from bm_export.time_step_graph import EmbeddedActor, embedded_contract  # noqa: 
 from bm_export.tracker import ExportOptions, export_tracker  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """The thousand observations are for the shipped policy; these networks are small."""
-    monkeypatch.setattr(module, "PARITY_OBSERVATIONS", 100)
-
-
 @pytest.fixture
 def tracker(tmp_path):
     return load_tracker(save_checkpoint(tmp_path, actor_model()))
