@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bm_core.errors import ConfigError
+from bm_core.strict_yaml import number, read_yaml, refuse_unknown
 
 ROLES = ("stand", "locomotion", "other")
 _SET_KEYS = ("name", "description", "motions")
@@ -45,13 +44,10 @@ class SetDocument:
 
 def read_set_document(file: Path) -> SetDocument:
     """Parses and checks a motion set. ConfigError names file, entry, key and what is allowed."""
-    try:
-        document = yaml.load(file.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
+    document = read_yaml(file)
     if not isinstance(document, dict):
         raise ConfigError(f"{file}: must be a mapping with the keys {', '.join(_SET_KEYS)}")
-    _refuse_unknown(str(file), document, _SET_KEYS)
+    refuse_unknown(str(file), document, _SET_KEYS)
     for key in ("name", "description"):
         if not isinstance(document.get(key), str) or not document[key].strip():
             raise ConfigError(f"{file}: {key} = {document.get(key)!r}, a text expected")
@@ -65,15 +61,15 @@ def read_set_document(file: Path) -> SetDocument:
 def _entry(where: str, item: Any) -> EntryText:
     if not isinstance(item, dict):
         raise ConfigError(f"{where}: {item!r}: write it as {{path: FILE}} or {{glob: PATTERN}}")
-    _refuse_unknown(where, item, _ENTRY_KEYS)
+    refuse_unknown(where, item, _ENTRY_KEYS)
     if ("path" in item) == ("glob" in item):
         raise ConfigError(f"{where}: needs either path or glob")
     pattern = item.get("path", item.get("glob"))
     if not isinstance(pattern, str) or not pattern:
         raise ConfigError(f"{where}: {pattern!r}: a file name or a pattern expected")
-    weight = _number(where, "weight", item.get("weight", 1.0))
-    start = _number(where, "start", item.get("start", 0.0))
-    end = None if item.get("end") is None else _number(where, "end", item["end"])
+    weight = number(where, "weight", item.get("weight", 1.0))
+    start = number(where, "start", item.get("start", 0.0))
+    end = None if item.get("end") is None else number(where, "end", item["end"])
     if weight <= 0.0:
         raise ConfigError(f"{where}: weight = {weight:g}: must be > 0; drop the entry to leave the clip out")
     if start < 0.0 or (end is not None and end <= start):
@@ -94,26 +90,3 @@ def _entry(where: str, item: Any) -> EntryText:
         role=role,
         policy=policy,
     )
-
-
-def _number(where: str, key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < float("inf"):
-        raise ConfigError(f"{where}: {key} = {value!r}: a number expected")
-    return float(value)
-
-
-def _refuse_unknown(where: str, mapping: dict[Any, Any], known: tuple[str, ...]) -> None:
-    unknown = [key for key in mapping if key not in known]
-    if unknown:
-        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(known)}")
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys without a word; this one refuses them."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        doubled = [key for key in keys if keys.count(key) > 1]
-        if doubled:
-            raise yaml.YAMLError(f"key {doubled[0]!r} twice in one mapping (line {node.start_mark.line + 1})")
-        return super().construct_mapping(node, deep)

@@ -18,6 +18,7 @@ from bm_core.g1 import CONTROL_DT
 from bm_core.motion import MotionClip
 from bm_core.reference import MotionReference, ReferenceFrame
 from bm_core.rotations import gravity_in_body
+from bm_sim2real.falls import FALL_HEIGHT, fall_of
 from bm_sim2real.guard import CommandGuard
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.loop import ControlLoop
@@ -88,6 +89,9 @@ class ClipResult:
     """Name of the guard's fault, such as tracking_lost; empty if no guard acted."""
     failed_at_s: float | None
     """s after the episode's first frame."""
+    fall: str
+    """What first said that the robot had fallen, such as "pelvis at 0.31 m"; empty if nothing did. Not watched where
+    the reference itself goes down (acrobatic, or a pelvis below the fall's height)."""
     frames: int
     """Control steps that were measured."""
     body_error_m: float
@@ -138,7 +142,7 @@ def evaluate_clip(
         outcome = _Outcome(failure="refused", detail=str(error))
         return _result(clip, seed, first_frame, part, outcome, None, time.perf_counter() - begun)
     pushes = PushSchedule(config.pushes, push_rng(seed, clip.name, first_frame)) if config.pushes else None
-    outcome = _play(robot, loop, config, pushes, on_sample)
+    outcome = _play(robot, loop, part, config, pushes, on_sample)
     return _result(clip, seed, first_frame, part, outcome, loop, time.perf_counter() - begun)
 
 
@@ -147,12 +151,18 @@ def is_acrobatic(clip: MotionClip) -> bool:
     return bool((gravity_in_body(np.asarray(clip.root_quat))[:, 2] > -0.5).any())
 
 
+def goes_down(clip: MotionClip) -> bool:
+    """Whether the motion itself would count as a fall: acrobatic, or with the pelvis near the floor."""
+    return is_acrobatic(clip) or bool(np.min(clip.body_pos_w[:, 0, 2]) < FALL_HEIGHT)
+
+
 @dataclass
 class _Outcome:
     failure: str = ""
     detail: str = ""
     fault: str = ""
     failed_at_s: float | None = None
+    fall: str = ""
     errors: list[TrackingErrors] = field(default_factory=list)
 
 
@@ -187,17 +197,21 @@ def put_on_frame(robot: MujocoRobot, frame: ReferenceFrame) -> None:
 def _play(
     robot: MujocoRobot,
     loop: ControlLoop,
+    part: MotionClip,
     config: EvaluationConfig,
     pushes: PushSchedule | None,
     on_sample: Callable[[Sample], None] | None,
 ) -> _Outcome:
     outcome = _Outcome()
     machine, policy = loop.machine, loop.machine.policy
+    may_fall = goes_down(part)
     while not policy.is_finished:
         push = pushes.next() if pushes else None
         if push is not None:
             robot.push(*push)
         loop.step()
+        if not outcome.fall and not may_fall:
+            outcome.fall = fall_of(robot)
         if machine.output is not None:  # None: the task guard damped before the policy's turn, there is no new target
             sample = _sample(robot, machine, config.terminations)
             if sample.frame > 0:
@@ -244,6 +258,7 @@ def _result(
         detail=outcome.detail if outcome.failure else "",
         fault=outcome.fault,
         failed_at_s=outcome.failed_at_s,
+        fall=outcome.fall,
         frames=len(errors),
         body_error_m=float(body),
         anchor_error_m=float(anchor),

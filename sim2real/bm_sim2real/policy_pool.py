@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from bm_sim2real.parallel import run_parallel
 from bm_sim2real.policies.tracker import TrackerPolicy
 
 Task = TypeVar("Task")
@@ -29,28 +29,18 @@ def run_tasks(
     `cost`: the dearest tasks start first, or the last one would run alone at the end. Raises what `work` or loading
     the policy raises.
     """
-    seen = on_result or (lambda result: None)
-    results: dict[int, Result] = {}
-    order = sorted(range(len(tasks)), key=lambda i: -cost(tasks[i]))
     tracker = TrackerPolicy.load(policy, provider)  # here as well: in a worker its error would read "broken pool"
     if jobs <= 1 or len(tasks) <= 1:
-        for i in range(len(tasks)):
-            results[i] = work(tracker, tasks[i])
-            seen(results[i])
-        return [results[i] for i in range(len(tasks))]
-    context = get_context("spawn")  # fork would copy the locks and threads of onnxruntime
-    with ProcessPoolExecutor(
-        min(jobs, len(tasks)), context, initializer=_start_worker, initargs=(str(policy), provider)
-    ) as pool:
-        futures = {pool.submit(_work, work, tasks[i]): i for i in order}
-        try:
-            for future in as_completed(futures):
-                results[futures[future]] = future.result()
-                seen(results[futures[future]])
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [results[i] for i in range(len(tasks))]
+        return run_parallel(partial(work, tracker), tasks, jobs=1, on_result=on_result)
+    return run_parallel(
+        partial(_work, work),
+        tasks,
+        jobs=jobs,
+        cost=cost,
+        on_result=on_result,
+        initializer=_start_worker,
+        initargs=(str(policy), provider),
+    )
 
 
 _policy: TrackerPolicy | None = None

@@ -7,7 +7,6 @@ installed, else the project's own primitive shapes are drawn.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 import os
 import sys
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from bm_core.errors import ConfigError
 from bm_core.g1 import G1, ROOT_BODY, mjcf_path
+from bm_sim2real.mjlab_wheel import installed_model
 
 if TYPE_CHECKING:
     from bm_core.motion import MotionClip
@@ -113,11 +113,7 @@ def picture_source() -> str:
 
 def mesh_model_path() -> Path | None:
     """The G1 with meshes inside an installed mjlab wheel; None without it. Does not import mjlab."""
-    spec = importlib.util.find_spec("mjlab")
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    path = Path(spec.submodule_search_locations[0]) / "asset_zoo/robots/unitree_g1/xmls/g1.xml"
-    return path if path.is_file() else None
+    return installed_model()
 
 
 def _checked(name: str, qpos: Array, frames: int) -> NDArray[np.float64]:

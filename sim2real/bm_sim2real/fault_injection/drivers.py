@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -49,11 +50,14 @@ class HoldPose:
 class Walk:
     """State machine and tracker as in `bm run --robot hardware`: stands, then walks a shipped stream."""
 
-    warm_up = 1500
+    def __init__(self, policy: Path | None = None, warm_up: int = 1500) -> None:
+        """`policy`: the walking tracker's bundle; None: the shipped one.
 
-    def __init__(self) -> None:
+        `warm_up`: ticks of standing and walking before a fault; other numbers meet other phases of a step.
+        """
+        self.warm_up = warm_up
         features = bridged_features(BridgeConfig())
-        self.machine = StateMachine(shipped_tracker(), standing_frame(), features, plan_stop=plan_stop)
+        self.machine = StateMachine(walking_tracker(policy), standing_frame(), features, plan_stop=plan_stop)
         self._steps = 0
 
     def place(self, body: FaultyBody) -> None:
@@ -76,10 +80,11 @@ class Walk:
         return command
 
 
-@lru_cache(maxsize=1)
-def shipped_tracker() -> TrackerPolicy:
-    """Loaded and proven once; a state machine resets it."""
-    return TrackerPolicy.load(shipped("policies", "g1_tracker.onnx"), features=bridged_features(BridgeConfig()))
+@lru_cache(maxsize=2)
+def walking_tracker(policy: Path | None = None) -> TrackerPolicy:
+    """Loaded and proven once; a state machine resets it. None: the shipped tracker."""
+    path = policy or shipped("policies", "g1_tracker.onnx")
+    return TrackerPolicy.load(path, features=bridged_features(BridgeConfig()))
 
 
 @lru_cache(maxsize=1)

@@ -4,9 +4,13 @@
 # pyright: reportAttributeAccessIssue=false
 from __future__ import annotations
 
+from pathlib import Path
+
 import mujoco
 
+from bm_core.errors import ConfigError
 from bm_core.g1 import ANCHOR_BODY, G1, mjcf_path
+from bm_sim2real.mjlab_wheel import any_model
 from bm_sim2real.robots.simulation_config import TICK_DT, SimulationConfig
 
 FLOOR_GEOM = "floor"
@@ -17,7 +21,9 @@ SOLE_PREFIXES = ("left_foot", "right_foot")
 
 def build_model(config: SimulationConfig) -> mujoco.MjModel:
     """The compiled model: joints and bodies in canonical order, one motor per joint, gantry present but released."""
-    spec = mujoco.MjSpec.from_file(str(mjcf_path()))
+    spec = mujoco.MjSpec.from_file(str(_model_file(config)))
+    if config.model == "mjlab":
+        _fit_mjlab(spec)
     _set_options(spec)
     _add_floor(spec, config)
     _add_motors(spec, config)
@@ -27,6 +33,30 @@ def build_model(config: SimulationConfig) -> mujoco.MjModel:
             body.mass *= config.mass_scale
             body.inertia = body.inertia * config.mass_scale
     return spec.compile()
+
+
+def _model_file(config: SimulationConfig) -> Path:
+    if config.model == "g1":
+        return mjcf_path()
+    path = any_model()
+    if path is None:
+        raise ConfigError("robot model mjlab: mjlab's wheel is not installed; remedy: make install-peers")
+    return path
+
+
+def _fit_mjlab(spec: mujoco.MjSpec) -> None:
+    """Without meshes, which only cost time here, and with the sensor that MujocoRobot reads."""
+    for geom in list(spec.geoms):
+        if geom.type == mujoco.mjtGeom.mjGEOM_MESH:
+            spec.delete(geom)
+    for mesh in list(spec.meshes):
+        spec.delete(mesh)
+    spec.add_sensor(
+        name="pelvis_acc",
+        type=mujoco.mjtSensor.mjSENS_ACCELEROMETER,
+        objtype=mujoco.mjtObj.mjOBJ_SITE,
+        objname="imu_in_pelvis",
+    )
 
 
 def _set_options(spec: mujoco.MjSpec) -> None:
@@ -50,7 +80,9 @@ def _add_floor(spec: mujoco.MjSpec, config: SimulationConfig) -> None:
     )
     for geom in spec.geoms:
         if geom.name.startswith(SOLE_PREFIXES) and geom.name.endswith("_collision"):
-            geom.friction = friction  # soles have priority: theirs is the friction that counts
+            geom.friction = friction
+            geom.priority = 1  # theirs is the friction that counts
+            geom.condim = 3
 
 
 def _add_motors(spec: mujoco.MjSpec, config: SimulationConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bm_core.errors import ConfigError
 from bm_sim2real.robots.imu_errors import ImuErrors
@@ -17,6 +18,8 @@ TICK_MS = 2
 class SimulationConfig:
     """A simulated G1 on a flat floor. The defaults are the nominal robot."""
 
+    model: Literal["g1", "mjlab"] = "g1"
+    """This project's model of the robot, or that of mjlab's wheel, where it is installed: other collision shapes."""
     delay_ms: int = 0
     """From write() to the motors, ms; a multiple of 2, the physics step."""
     friction: float = 1.0
