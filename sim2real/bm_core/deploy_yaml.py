@@ -13,6 +13,18 @@ from bm_core.errors import BundleError
 from bm_core.g1 import CONTROL_DT, G1
 
 _NAME = "deploy.yaml"
+_ACTION = "JointPositionAction"
+_ROUNDED = 0.0051
+"""rad between two roundings of one angle to two digits."""
+_KEYS = {
+    "joint_ids_map": list,
+    "stiffness": list,
+    "damping": list,
+    "default_joint_pos": list,
+    "actions": dict,
+    "observations": dict,
+}
+"""What must be there, and as what."""
 
 
 def deploy_file(policy: Path) -> Path | None:
@@ -26,22 +38,22 @@ def deploy_file(policy: Path) -> Path | None:
 def deploy_entries(path: Path) -> dict[str, Any]:
     """The same facts in the keys of whole_body_tracking. BundleError names the key that is missing or does not fit."""
     document = _document(path)
-    for key in ("joint_ids_map", "stiffness", "damping", "default_joint_pos", "actions", "observations"):
-        if key not in document:
-            raise BundleError(f"{path}: key '{key}' is missing; copy the file that belongs to this policy")
     motors = document["joint_ids_map"]
     joints = len(G1.joint_names)
-    if sorted(motors) != list(range(joints)):
+    if any(type(motor) is not int for motor in motors) or sorted(motors) != list(range(joints)):
         raise BundleError(f"{path}: joint_ids_map has {len(motors)} joints, each of 0..{joints - 1} once expected")
-    if abs(document.get("step_dt", CONTROL_DT) - CONTROL_DT) > 1e-9:
-        raise BundleError(f"{path}: step_dt is {document['step_dt']} s, the control loop runs at {CONTROL_DT} s")
-    action = _only(path, "actions", document["actions"])
-    terms = document["observations"]
+    period = document.get("step_dt", CONTROL_DT)
+    if not isinstance(period, (int, float)) or abs(period - CONTROL_DT) > 1e-9:
+        raise BundleError(f"{path}: step_dt is {period} s, the control loop runs at {CONTROL_DT} s")
+    action, terms = _action(path, document), document["observations"]
+    for name, term in terms.items():
+        if not isinstance(term, dict):
+            raise BundleError(f"{path}: observation term '{name}' must be a mapping with scale, clip, history_length")
     return {
         "joint_names": [G1.joint_names[motor] for motor in motors],
         "joint_stiffness": _by_motor(path, "stiffness", document["stiffness"], motors),
         "joint_damping": _by_motor(path, "damping", document["damping"], motors),
-        "default_joint_pos": action.get("offset", document["default_joint_pos"]),
+        "default_joint_pos": action["offset"],
         "action_scale": action.get("scale", 1.0),
         "observation_names": list(terms),
         "observation_history_lengths": [term.get("history_length", 1) for term in terms.values()],
@@ -60,13 +72,29 @@ def _document(path: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: not valid YAML: {' '.join(str(error).split())[:160]}") from error
     if not isinstance(document, dict):
         raise BundleError(f"{path}: not a deploy.yaml: a mapping expected")
+    for key, kind in _KEYS.items():
+        if key not in document:
+            raise BundleError(f"{path}: key '{key}' is missing; copy the file that belongs to this policy")
+        if not isinstance(document[key], kind):
+            what = "a list" if kind is list else "a mapping"
+            raise BundleError(f"{path}: key '{key}' must be {what}; copy the file that belongs to this policy")
     return document
 
 
-def _only(path: Path, key: str, entries: Any) -> dict[str, Any]:
-    if not isinstance(entries, dict) or len(entries) != 1:
-        raise BundleError(f"{path}: {key} must hold one entry, JointPositionAction")
-    return next(iter(entries.values()))
+def _action(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+    """Its one action term, whose set-points must be around the pose that joint_pos_rel is measured from."""
+    actions, default = document["actions"], document["default_joint_pos"]
+    if list(actions) != [_ACTION] or not isinstance(actions[_ACTION], dict):
+        raise BundleError(f"{path}: actions are {', '.join(map(str, actions)) or 'none'}; {_ACTION} alone expected")
+    offset = actions[_ACTION].get("offset", default)
+    offset = offset if isinstance(offset, list) else [offset] * len(default)
+    try:
+        apart = max((abs(a - b) for a, b in zip(offset, default, strict=True)), default=0.0)
+    except (TypeError, ValueError):
+        apart = float("inf")
+    if not apart <= _ROUNDED:
+        raise BundleError(f"{path}: {_ACTION} has another offset than default_joint_pos; one pose for both expected")
+    return {**actions[_ACTION], "offset": offset}
 
 
 def _by_motor(path: Path, key: str, values: list[float], motors: list[int]) -> list[float]:
