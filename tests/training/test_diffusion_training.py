@@ -54,6 +54,7 @@ def test_a_tiny_set_is_overfitted(run_dir):
     rows = log_of(run_dir)
     assert rows[-1]["iteration"] == 200
     assert rows[0]["val/loss"] > 5.0 * rows[-1]["val/loss"]
+    assert [row["iteration"] for row in rows if "val/loss" in row] == [1, 100, 200, 200]
     assert rows[0]["train/loss"] > 3.0 * rows[-1]["train/loss"]
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 KIND = "diffusion"
 _SHOWN = ("val/loss", "plan/action_rms")
-"""Repeated in every line between two validations."""
+"""Repeated on the console, not in the log, between two validations."""
 _VALIDATION_WINDOWS = 2048
 _SAMPLED_WINDOWS = 512
 """Of them, those for which whole plans are sampled."""
@@ -150,7 +150,7 @@ class Trainer:
             self._compile()
         # From here: neither kernels' compilation nor validation may eat up the cosine.
         self._schedule.begun = last = time.monotonic()
-        total = torch.zeros(())
+        total, shown = torch.zeros(()), dict[str, float]()
         while self.step < config.max_steps and not self._must_stop():
             total = self._advance()
             if self.step % config.val_interval == 0:
@@ -160,9 +160,10 @@ class Trainer:
                 rate = (self.step - self._schedule.first_step) / max(now - self._schedule.begun, 1e-3)
                 values = self._scalars(total, rate) | validated
                 self._log.write(self.step, values)
-                validated = {name: value for name, value in validated.items() if name in _SHOWN}
+                shown |= {name: validated[name] for name in _SHOWN if name in validated}
+                validated = {}
                 if now - last > 1.0:
-                    self._progress(values, rate)
+                    self._progress(values | shown, rate)
                     last = now
             if self._gate is not None and self.step % config.gate_interval == 0:
                 self._pass_gate(self._gate)
