@@ -19,13 +19,14 @@ from bm_core.contract import Contract
 from bm_core.errors import BundleError
 from bm_core.g1 import G1
 from bm_core.observation import ObservationBuilder
+from bm_core.observation_terms import motion_ids
 from bm_core.packed_arrays import pack_arrays, unpack_arrays
 from bm_core.reference import Reference, ReferenceFrame
 from bm_core.state import RobotState
 
 Floats = NDArray[np.float32]
 
-_INDICES = ("first_tick", "first_frame", "frame", "time_step")
+_INDICES = ("first_tick", "first_frame", "frame", "time_step", "motion")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,8 @@ class GoldenTrace:
     """(N, A) N m: stiffness (default + scale action - joint_pos) - damping joint_vel, not limited"""
     time_step: NDArray[np.int64] | None = None
     """(N,) what the graph was told; only for contracts whose reference is not external"""
+    motion: NDArray[np.int64] | None = None
+    """(E,) which of the contract's motion ids each episode's clip is, -1 for another; only for contracts with any"""
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> GoldenTrace:
@@ -99,16 +102,21 @@ class GoldenTrace:
             pelvis_lin_vel_b=self.pelvis_lin_vel_b[tick].astype(np.float64),
         )
 
-    def references(self, anchor_body: str) -> list[Reference]:
+    def references(self, contract: Contract) -> list[Reference]:
         """One reference for each episode."""
         ends = [*self.first_frame[1:], len(self.reference_joint_pos)]
-        spans = zip(self.first_frame, ends, strict=True)
-        return [_TraceReference(self, int(start), int(end), G1.body_index[anchor_body]) for start, end in spans]
+        anchor = G1.body_index[contract.anchor_body]
+        motions = np.full(len(ends), -1) if self.motion is None else self.motion
+        names = (*motion_ids(contract.observations), "")  # -1 is the last
+        return [
+            _TraceReference(self, int(start), int(end), anchor, names[motion])
+            for start, end, motion in zip(self.first_frame, ends, motions, strict=True)
+        ]
 
     def observations(self, contract: Contract) -> Floats:
         """What this program's ObservationBuilder makes of the recorded states, (N, O)."""
         builder = ObservationBuilder(contract)
-        references = self.references(contract.anchor_body)
+        references = self.references(contract)
         episode = np.searchsorted(self.first_tick, np.arange(self.num_ticks), side="right") - 1
         rows = np.empty((self.num_ticks, contract.observation_dim), dtype=np.float32)
         for tick in range(self.num_ticks):
@@ -136,8 +144,9 @@ def pd_torque(contract: Contract, action: Floats, joint_pos: NDArray, joint_vel:
 class _TraceReference:
     """An episode's frames. Bodies other than the anchor are NaN: no observation reads them; one that did would show."""
 
-    def __init__(self, trace: GoldenTrace, start: int, end: int, anchor: int) -> None:
+    def __init__(self, trace: GoldenTrace, start: int, end: int, anchor: int, motion_name: str) -> None:
         self._trace, self._start, self._anchor = trace, start, anchor
+        self.motion_name = motion_name
         self.num_frames = end - start
 
     def frame(self, k: int) -> ReferenceFrame:
@@ -174,6 +183,9 @@ def _checked(arrays: dict[str, NDArray], contract: Contract, where: str) -> Gold
     names = [field.name for field in dataclasses.fields(GoldenTrace)]
     if contract.reference == "external":
         names.remove("time_step")
+    motions = motion_ids(contract.observations)
+    if not motions:
+        names.remove("motion")
     if set(arrays) != set(names):
         odd = sorted(set(arrays) ^ set(names))
         raise BundleError(f"{where}: array '{odd[0]}' is {'unknown' if odd[0] in arrays else 'missing'}")
@@ -187,6 +199,7 @@ def _checked(arrays: dict[str, NDArray], contract: Contract, where: str) -> Gold
     shapes |= {"reference_anchor_lin_vel_w": (frames, 3), "frame": (ticks,)}
     shapes |= {"first_tick": (len(arrays["first_tick"]),), "first_frame": (len(arrays["first_tick"]),)}
     shapes |= {"time_step": (ticks,)} if "time_step" in names else {}
+    shapes |= {"motion": shapes["first_tick"]} if motions else {}
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise BundleError(f"{where}: {name} has shape {arrays[name].shape}, {shape} expected")
@@ -196,4 +209,6 @@ def _checked(arrays: dict[str, NDArray], contract: Contract, where: str) -> Gold
         starts = arrays[name].astype(np.int64)
         if not len(starts) or starts[0] != 0 or np.any(np.diff(starts) <= 0) or starts[-1] >= length:
             raise BundleError(f"{where}: {name} must rise from 0 and stay below {length}")
+    if motions and not np.all((arrays["motion"] >= -1) & (arrays["motion"] < len(motions))):
+        raise BundleError(f"{where}: motion must be -1..{len(motions) - 1}")
     return GoldenTrace.from_arrays(arrays)

@@ -16,6 +16,7 @@ reference at frame k; X^T turns a world vector into the frame of X. Torch twins 
 | base_lin_vel_com | 3 | the same of the pelvis' centre of mass (Isaac Lab's root velocity): v + w x c |
 | base_lin_vel_imu | 3 | the same of the pelvis IMU's site (mjlab's velocimeter): v + w x c |
 | projected_gravity | 3 | unit vector of gravity in the pelvis frame: (0, 0, -1) when upright |
+| motion_id[CLIP] | 1 each | 1 while the reference is the clip of that name, else 0 |
 | reference_window | 39 each | per offset d: joint_pos_r(k+d) - default, R_t^T R_r(k+d) as 6, height, velocity (below) |
 
 reference_window, offsets in order, each: joint_pos_r(k+d) - default_joint_pos (29); motion_anchor_ori_b with frame k+d
@@ -40,8 +41,8 @@ from bm_core.contract import Contract
 from bm_core.errors import BundleError, RobotError
 from bm_core.g1 import G1, PELVIS_COM, PELVIS_IMU
 from bm_core.kinematics import KinematicTree, g1_kinematics
-from bm_core.observation_terms import TERMS_NEEDING_STATE, WINDOW_TERM, ObservationTerm, term_dim
-from bm_core.reference import Reference, ReferenceFrame
+from bm_core.observation_terms import TERMS_NEEDING_STATE, WINDOW_TERM, ObservationTerm, motion_of_term, term_dim
+from bm_core.reference import Reference, ReferenceFrame, motion_name
 from bm_core.state import RobotState
 
 ESTIMATED_FIELDS = ("pelvis_pos_w", "pelvis_lin_vel_b")
@@ -173,7 +174,11 @@ class ObservationBuilder:
                 raise BundleError(
                     f"observation term '{term.name}': {term.dim} numbers, {term_dim(term.name, term.steps)} expected"
                 )
-            write = self._window(term.steps) if term.name == WINDOW_TERM else writers[term.name]
+            motion = motion_of_term(term.name)
+            if motion is not None:
+                write = partial(_motion_id, motion)
+            else:
+                write = self._window(term.steps) if term.name == WINDOW_TERM else writers[term.name]
             bound.append((write, self._vector[offset : offset + term.size].reshape(term.history, term.dim), term.scale))
             offset += term.size
         return bound
@@ -245,6 +250,10 @@ def _pelvis_lin_vel(tick: _Tick) -> NDArray[np.float64]:
 
 def _projected_gravity(tick: _Tick, out: NDArray[np.float32]) -> None:
     out[:] = single.rotate_inverse(tick.state.pelvis_quat_w.tolist(), (0.0, 0.0, -1.0))
+
+
+def _motion_id(motion: str, tick: _Tick, out: NDArray[np.float32]) -> None:
+    out[0] = motion_name(tick.reference) == motion
 
 
 def _base_ang_vel(tick: _Tick, out: NDArray[np.float32]) -> None:

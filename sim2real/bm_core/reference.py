@@ -47,6 +47,11 @@ class Reference(Protocol):
         ...
 
 
+def motion_name(reference: Reference) -> str:
+    """Name of the clip that a reference plays, or leads to; empty for plans, which have no name to go by."""
+    return getattr(reference, "motion_name", "")
+
+
 class MotionReference:
     """A motion clip as a reference, at first in the clip's own world frame."""
 
@@ -56,6 +61,7 @@ class MotionReference:
         if len(clip.joint_pos) == 0:
             raise ClipError(f"{clip.name}: no frames")
         self.clip = clip
+        self.motion_name = clip.name
         self._joint_pos = np.ascontiguousarray(clip.joint_pos, dtype=np.float64)
         self._joint_vel = np.ascontiguousarray(clip.joint_vel, dtype=np.float64)
         self._body_pos = np.ascontiguousarray(clip.body_pos_w, dtype=np.float64)

@@ -11,7 +11,8 @@ from bm_core.contract import Contract
 from bm_core.g1 import G1
 from bm_core.golden_trace import GoldenTrace, pd_torque
 from bm_core.observation import ObservationBuilder
-from bm_core.reference import Reference
+from bm_core.observation_terms import motion_ids
+from bm_core.reference import Reference, motion_name
 from bm_core.state import RobotState
 from bm_core.trace_check import Run
 
@@ -42,6 +43,9 @@ class TraceRecorder:
         self._num_ticks = num_ticks
         self._rows["first_tick"].append(len(self._rows["frame"]))
         self._rows["first_frame"].append(len(self._rows["reference_joint_pos"]))
+        motions, name = motion_ids(self._contract.observations), motion_name(reference)
+        if motions:
+            self._rows["motion"].append(motions.index(name) if name in motions else -1)
         for k in range(first_k, min(first_k + num_ticks + self._look_ahead, reference.num_frames)):
             frame = reference.frame(k)
             values = (frame.joint_pos, frame.joint_vel, *(rows[self._anchor] for rows in self._bodies(frame)))

@@ -12,7 +12,7 @@ from bm_core.errors import ConfigError
 from bm_core.g1 import CONTROL_DT, FEET, G1
 from bm_core.kinematics import g1_kinematics
 from bm_core.motion import MotionClip, clip_from_qpos
-from bm_core.reference import MotionReference, Reference, ReferenceFrame
+from bm_core.reference import MotionReference, Reference, ReferenceFrame, motion_name
 from bm_core.rotations import quat_slerp
 
 Array = NDArray[np.float64]
@@ -52,6 +52,8 @@ class ChainedReference:
         self._first, self._second = first, second
         self.motion = second
         """What follows the blend."""
+        self.motion_name = motion_name(second)
+        """Already during the blend: the policy is on its way there."""
         self.lead = first.num_frames - 1
         """Frames before `second` begins."""
 
