@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
+from queue import Queue
 from typing import Any
 
 import rclpy
 from bm_msgs.action import PlayMotion
 from bm_msgs.msg import PolicyStatus, RobotState
 from bm_msgs.srv import SelectMotion, SetMode
-from lifecycle_msgs.srv import GetState
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -21,12 +24,12 @@ from std_srvs.srv import Trigger
 
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 """For what a busy machine may take; nothing is judged by it."""
 
 
 class Console:
-    """Spins on a thread of its own until `close`."""
+    """Spins on a thread of its own until `close`; what it hears, it hears only as long as somebody waits for it."""
 
     def __init__(self) -> None:
         self.context = rclpy.Context()
@@ -34,35 +37,64 @@ class Console:
         self.node = Node("test_console", context=self.context)
         self.heard: dict[str, Any] = {}
         """The newest message of each topic."""
-        # Nothing is destroyed before `close`: an executor that waits on another thread does not survive it.
         self._ends: dict[str, Any] = {}
-        self._hear(PolicyStatus, "policy/status", LATCHED)
-        self._hear(RobotState, "robot_state", SENSOR)
+        self._jobs: Queue[tuple[Callable[[], Any], Future[Any]]] = Queue()
+        self._is_closed = False
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
+        self._keep(PolicyStatus, "policy/status", LATCHED)
 
     def close(self) -> None:
         """Ends the thread and leaves the network."""
+        self._is_closed = True
+        self._thread.join(10.0)
         self._executor.shutdown(timeout_sec=5.0)
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
-        self._thread.join(5.0)
 
     def hear(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> Any:
         """The next message of a topic."""
-        self.heard.pop(topic, None)
-        self._hear(kind, topic, qos)
-        self.until(lambda: topic in self.heard, f"message on {topic}")
-        return self.heard[topic]
+        return self.collect(kind, topic, 1, qos)[0]
 
     def collect(self, kind: type, topic: str, count: int, qos: QoSProfile | int = 100) -> list[Any]:
         """That many messages that follow each other."""
+        return self.collect_until(kind, topic, lambda messages: len(messages) >= count, f"{count}", qos)[:count]
+
+    def collect_until(
+        self, kind: type, topic: str, enough: Callable[[list[Any]], object], what: str, qos: QoSProfile | int = 100
+    ) -> list[Any]:
+        """Messages that follow each other, until they are enough; `what` they are, if they do not come."""
         messages: list[Any] = []
-        self.node.create_subscription(kind, topic, messages.append, qos)
-        self.until(lambda: len(messages) >= count, f"{count} messages on {topic}")
-        return messages[:count]
+        subscription = self.do(lambda: self.node.create_subscription(kind, topic, messages.append, qos))
+        try:
+            self.until(lambda: enough(messages), f"{what} on {topic}")
+        finally:
+            self.do(lambda: self.node.destroy_subscription(subscription))
+        return messages
+
+    def do(self, what: Callable[[], Any]) -> Any:
+        """On the executor's thread, between two waits: an executor does not survive ends that vanish meanwhile."""
+        done: Future[Any] = Future()
+        self._jobs.put((what, done))
+        return done.result(PATIENCE_S)
+
+    def publisher(self, kind: type, topic: str) -> Any:
+        """The one publisher on this topic."""
+        name = f"{topic} out"
+        if name not in self._ends:
+            self._ends[name] = self.do(lambda: self.node.create_publisher(kind, topic, 10))
+        return self._ends[name]
+
+    def repeat(self, topic: str, message: Any, rate: float) -> None:
+        """Publishes the message until `close`, that many times a second."""
+        publisher = self.publisher(type(message), topic)
+        self.every(1.0 / rate, lambda: publisher.publish(message))
+
+    def every(self, period_s: float, what: Callable[[], object]) -> None:
+        """Calls it again and again until `close`."""
+        self._ends[f"timer {len(self._ends)}"] = self.do(lambda: self.node.create_timer(period_s, what))
 
     def until(self, condition: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
         """Waits. AssertionError names what did not come, and what the policy says instead."""
@@ -71,10 +103,26 @@ class Console:
             assert time.monotonic() < end, f"no {what} in {patience_s:g} s; {self.describe()}"
             time.sleep(0.02)
 
+    def until_silent(self, kind: type, topic: str, seconds: float = 2.0) -> None:
+        """Until nothing has come on a topic for that long."""
+        newest = [time.monotonic()]
+        subscription = self.do(
+            lambda: self.node.create_subscription(kind, topic, lambda _: newest.append(time.monotonic()), 1)
+        )
+        self.until(lambda: time.monotonic() - newest[-1] > seconds, f"silence on {topic}")
+        self.do(lambda: self.node.destroy_subscription(subscription))
+
     def until_mode(self, *modes: str) -> PolicyStatus:
         """Until the policy is in one of the modes; a fault meanwhile is an AssertionError."""
         self.until(lambda: self._is_in(modes), f"mode {' or '.join(modes)}")
         return self.status
+
+    def until_steps(self, count: int) -> None:
+        """Lets control steps pass, as the policy counts them."""
+        self.heard.pop("policy/status", None)
+        self.until(lambda: self.status.steps, "a status")
+        begin = self.status.steps
+        self.until(lambda: self.status.steps >= begin + count, f"{count} control steps")
 
     @property
     def status(self) -> PolicyStatus:
@@ -83,7 +131,8 @@ class Console:
 
     @property
     def robot(self) -> RobotState:
-        """The newest reading."""
+        """The newest reading; empty at the first question."""
+        self._keep(RobotState, "robot_state", SENSOR)
         return self.heard.get("robot_state", RobotState())
 
     def trigger(self, name: str) -> Trigger.Response:
@@ -102,10 +151,16 @@ class Console:
         """unconfigured, inactive, active or finalized."""
         return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
 
+    def transition(self, node: str, name: str) -> bool:
+        """Whether the lifecycle transition succeeded."""
+        request = ChangeState.Request(transition=Transition(label=name))
+        request.transition.id = getattr(Transition, f"TRANSITION_{name.upper()}")
+        return self.call(ChangeState, f"{node}/change_state", request).success
+
     def call(self, kind: type, name: str, request: Any) -> Any:
         """Waits for the service and its answer."""
         if name not in self._ends:
-            self._ends[name] = self.node.create_client(kind, name)
+            self._ends[name] = self.do(lambda: self.node.create_client(kind, name))
         client = self._ends[name]
         self.until(client.service_is_ready, f"service {name}")
         future = client.call_async(request)
@@ -116,7 +171,7 @@ class Console:
         """Handle of an accepted PlayMotion goal, and the list that its feedback goes to."""
         feedback: list[PlayMotion.Feedback] = []
         if "play" not in self._ends:
-            self._ends["play"] = ActionClient(self.node, PlayMotion, "policy/play_motion")
+            self._ends["play"] = self.do(lambda: ActionClient(self.node, PlayMotion, "policy/play_motion"))
         client = self._ends["play"]
         self.until(client.server_is_ready, "action policy/play_motion")
         sent = client.send_goal_async(PlayMotion.Goal(motion=motion), lambda m: feedback.append(m.feedback))
@@ -127,7 +182,7 @@ class Console:
     def result(self, handle: Any) -> Any:
         """Of a goal, once it has ended: status and result."""
         future = handle.get_result_async()
-        self.until(future.done, "end of the motion", patience_s=90.0)
+        self.until(future.done, "end of the motion", patience_s=PATIENCE_S)
         return future.result()
 
     def describe(self) -> str:
@@ -140,11 +195,17 @@ class Console:
         assert not self.status.fault, self.describe()
         return self.status.mode in modes
 
-    def _hear(self, kind: type, topic: str, qos: QoSProfile | int) -> None:
+    def _keep(self, kind: type, topic: str, qos: QoSProfile | int) -> None:
         if topic not in self._ends:
             keep = partial(self.heard.__setitem__, topic)
-            self._ends[topic] = self.node.create_subscription(kind, topic, keep, qos)
+            self._ends[topic] = self.do(lambda: self.node.create_subscription(kind, topic, keep, qos))
 
     def _spin(self) -> None:
-        while self.context.ok():
-            self._executor.spin_once(timeout_sec=0.1)
+        while not self._is_closed:
+            self._executor.spin_once(timeout_sec=0.05)
+            while not self._jobs.empty():
+                what, done = self._jobs.get()
+                try:
+                    done.set_result(what())
+                except Exception as error:
+                    done.set_exception(error)

@@ -10,8 +10,10 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
+from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
+
 HERE = Path(__file__).resolve().parent
-_ENDS_AFTER_S = 240.0
+_ENDS_AFTER_S = 900.0
 _STOPS_AFTER_S = 30.0
 
 
@@ -22,8 +24,8 @@ class LaunchTestRun:
     environment: dict[str, str]
     folder: Path
 
-    def __call__(self, name: str) -> None:
-        """AssertionError with the cases that failed and the end of the launch's output."""
+    def __call__(self, name: str, **variables: str) -> None:
+        """AssertionError with the cases that failed and the end of the launch's output. `variables`: environment."""
         report, output = self.folder / "report.xml", self.folder / "launch.log"
         path = os.pathsep.join([str(HERE), self.environment["PYTHONPATH"]])
         # Not installed as a script everywhere, so by module; unbuffered, or a killed process takes its lines along.
@@ -33,7 +35,9 @@ class LaunchTestRun:
             **self.environment,
             "PYTHONPATH": path,
             "BM_TEST_FOLDER": str(self.folder),
+            TAG_VARIABLE: f"ros-{os.getpid()}-{self.folder.name}",
             "OMP_NUM_THREADS": "1",
+            **variables,
         }
         with output.open("w") as file:
             process = subprocess.Popen(

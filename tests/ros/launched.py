@@ -12,29 +12,60 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from console import Console
-from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription
+from launch import Action, LaunchDescription
+from launch.actions import ExecuteProcess, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
 
 from bm_sim2real.bridge.event_log import read_events
+from bm_sim2real.guard_limits import GuardLimits
 
 FOLDER = Path(os.environ["BM_TEST_FOLDER"])
 """Where this test may write."""
 EVENTS = FOLDER / "events.jsonl"
 """The bridge's event log, if the launch file was given `event_log`."""
+STALL_S = 0.5
+"""s for which the computer of a test may stand still: a reaction is judged in ticks, by these limits."""
+LIMITS = GuardLimits().allowing_stalls(STALL_S)
+_WITNESS, _SEEN = "witness", FOLDER / "seen"
+UNATTENDED = {"headless": "true", "event_log": EVENTS, "stall_allowance": STALL_S}
+"""Arguments of every launch with a robot."""
 
 
-def launched(file: str, package: str = "bm_bringup", **arguments: object) -> LaunchDescription:
-    """A launch file with arguments; the tests begin at once and wait for what they need."""
+def included(file: str, package: str = "bm_bringup", **arguments: object) -> IncludeLaunchDescription:
+    """A launch file with arguments."""
     source = PythonLaunchDescriptionSource(f"{get_package_share_directory(package)}/launch/{file}.launch.py")
-    given = [(name, str(value)) for name, value in arguments.items()]
-    return LaunchDescription([IncludeLaunchDescription(source, launch_arguments=given), ReadyToTest()])
+    return IncludeLaunchDescription(source, launch_arguments=[(name, str(value)) for name, value in arguments.items()])
+
+
+def together(*actions: Action) -> LaunchDescription:
+    """What a test launches; its cases begin at once and wait for what they need."""
+    return LaunchDescription([*actions, _witness(), ReadyToTest()])
+
+
+def launched(file: str, **arguments: object) -> LaunchDescription:
+    """One of bm_bringup's launch files."""
+    return together(included(file, **arguments))
 
 
 def tracking(**arguments: object) -> LaunchDescription:
-    """g1_tracking without windows, with an event log."""
-    return launched("g1_tracking", headless="true", event_log=EVENTS, **arguments)
+    """g1_tracking without windows, with an event log, on a computer that may stand still."""
+    return launched("g1_tracking", **UNATTENDED, **arguments)
+
+
+def _witness() -> ExecuteProcess:
+    """Outlives a launch that ends by itself until the test case has seen it; launch_testing would call it a failure."""
+    _SEEN.unlink(missing_ok=True)
+    EVENTS.unlink(missing_ok=True)  # of an earlier launch in the same folder
+    # Five more seconds, so that the test has ended by then; less if it is the test's end that ends the launch.
+    wait = f"trap '' INT TERM; until [ -e '{_SEEN}' ]; do sleep 0.2; done; trap 'exit 0' INT TERM"
+    wait += "; for _ in {1..25}; do sleep 0.2; done"
+    return ExecuteProcess(cmd=["bash", "-c", wait], name=_WITNESS, sigterm_timeout="600", sigkill_timeout="600")
+
+
+def processes(proc_info) -> list[str]:
+    """Names of the launch's own processes."""
+    return [name for name in proc_info.process_names() if not name.startswith(_WITNESS)]
 
 
 def events(*names: str) -> list[dict]:
@@ -53,8 +84,16 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-class RobotCase(unittest.TestCase):
-    """Cases run in the order of their names, on one launch."""
+class LaunchCase(unittest.TestCase):
+    """Cases run in the order of their names, on one launch, which may end meanwhile."""
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        _SEEN.touch()
+
+
+class RobotCase(LaunchCase):
+    """The same with a console."""
 
     console: Console
 
@@ -65,6 +104,7 @@ class RobotCase(unittest.TestCase):
     @classmethod
     def tearDownClass(cls) -> None:
         cls.console.close()
+        super().tearDownClass()
 
     def assert_streams_damping(self) -> None:
         """Frames on the wire go on, and none of them has stiffness. Unitree's DDS stays out of this process."""

@@ -14,8 +14,9 @@ DOMAIN = "42"
 """ROS_DOMAIN_ID of the tests. Unitree's is 0, its simulation's 1."""
 _LOOPBACK_ONLY = (
     '<CycloneDDS><Domain><General><Interfaces><NetworkInterface name="lo" multicast="true"/></Interfaces>'
-    "</General></Domain></CycloneDDS>"
+    f"</General><Discovery><Tag>bm-tests-{os.getpid()}</Tag></Discovery></Domain></CycloneDDS>"
 )
+"""With a tag: tests in another checkout do not hear each other."""
 
 
 class NoRos(Exception):
@@ -34,6 +35,16 @@ def find_setup() -> Path:
     raise NoRos(f"rclpy of {found[0].parent} is not for Python {version}, which runs the tests")
 
 
+def skip_without_ros() -> None:
+    """Skips the test module that calls it, with one line that says why."""
+    import pytest
+
+    try:
+        find_setup()
+    except NoRos as reason:
+        pytest.skip(f"these tests need ROS 2: {reason}", allow_module_level=True)
+
+
 def sourced(*setups: Path) -> dict[str, str]:
     """The environment after sourcing those files, with DDS on loopback only and a domain of its own."""
     lines = "".join(f'source "{setup}" > /dev/null; ' for setup in setups)
@@ -50,12 +61,20 @@ def sourced(*setups: Path) -> dict[str, str]:
 
 def build(setup: Path) -> dict[str, str]:
     """Builds ros2_ws with this interpreter; the environment of its users. AssertionError with colcon's output."""
-    command = [sys.executable, "-m", "colcon", f"--log-base={WORKSPACE / 'log'}", "build", "--symlink-install"]
-    command += [f"--{name}-base={WORKSPACE / name}" for name in ("build", "install")]
-    command += ["--base-paths", str(ROOT / "ros2_ws" / "src"), "--cmake-args", f"-DPython3_EXECUTABLE={sys.executable}"]
-    done = subprocess.run(command, env=sourced(setup), cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, f"colcon build failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    # Without a number of its own colcon tells make to wait while the machine is busy.
+    environment = {**sourced(setup), "MAKEFLAGS": f"-j{os.cpu_count()}"}
+    colcon(environment, "build", "--symlink-install", "--cmake-args", f"-DPython3_EXECUTABLE={sys.executable}")
     return sourced(setup, WORKSPACE / "install" / "setup.bash")
+
+
+def colcon(environment: dict[str, str], verb: str, *options: str) -> str:
+    """`colcon build` or `colcon test` of ros2_ws, with this interpreter; its output. AssertionError if it fails."""
+    command = [sys.executable, "-m", "colcon", f"--log-base={WORKSPACE / 'log'}", verb]
+    command += [f"--{name}-base={WORKSPACE / name}" for name in ("build", "install")]
+    command += ["--base-paths", str(ROOT / "ros2_ws" / "src"), *options]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, f"colcon {verb} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
 
 
 def _imports(environment: dict[str, str], module: str) -> bool:

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from launch_test_run import LaunchTestRun
-from ros_install import NoRos, find_setup
+from ros_install import ROOT, skip_without_ros
 
-try:
-    find_setup()
-except NoRos as reason:
-    pytest.skip(f"launch tests need ROS 2: {reason}", allow_module_level=True)
-
+skip_without_ros()
 pytestmark = pytest.mark.slow
+
+PLANNER = ROOT / "policies" / "g1_diffusion.onnx"
 
 BACKEND_REFUSALS = {
     "backend:=hardware": "needs network_interface",
     "backend:=hardware network_interface:=lo": "use backend:=sim",
     "backend:=hardware network_interface:=eth0 use_sim_time:=true": "no simulated time",
+    "backend:=hardware network_interface:=eth0 stall_allowance:=0.5": "a real robot falls",
+    "stall_allowance:=long": "a number expected",
 }
-
-
-def test_default_launch_walks(launch_test: LaunchTestRun):
-    launch_test("tracking")
 
 
 def test_commands_by_topic_walk_too_and_wrong_quality_of_service_is_named(launch_test: LaunchTestRun):
     launch_test("topic_transport")
-
-
-def test_operator_selects_plays_cancels_and_stops(launch_test: LaunchTestRun):
-    launch_test("operator")
 
 
 def test_killed_policy_node_damps(launch_test: LaunchTestRun):
@@ -44,25 +37,44 @@ def test_killed_control_process_damps(launch_test: LaunchTestRun):
     launch_test("control_killed")
 
 
-def test_killed_bridge_ends_everything_and_a_new_launch_walks(launch_test: LaunchTestRun):
+def test_killed_bridge_ends_everything_and_the_next_default_launch_walks(launch_test: LaunchTestRun):
     launch_test("bridge_killed")
     launch_test("tracking")
 
 
-def test_simulated_time(launch_test: LaunchTestRun):
-    launch_test("sim_time")
+def test_gamepad_and_lifecycle_in_simulated_time(launch_test: LaunchTestRun):
+    launch_test("gamepad")
 
 
-def test_bad_parameters_refuse_to_configure(launch_test: LaunchTestRun):
+def test_senseless_parameters_are_refused(launch_test: LaunchTestRun):
     launch_test("bad_parameters")
 
 
-def test_recorded_bag_replays_without_a_difference(launch_test: LaunchTestRun, ros_environment: dict[str, str]):
-    launch_test("recording")
-    bag = launch_test.folder / "bag"
-    command = [sys.executable, "-m", "bm_sim2real.cli", "replay", str(bag)]
+def test_the_model_is_displayed_and_goals_are_made_without_a_robot(launch_test: LaunchTestRun):
+    launch_test("without_robot")
+
+
+def test_missing_planner_is_named(launch_test: LaunchTestRun):
+    launch_test("no_planner")
+
+
+@pytest.mark.skipif(not PLANNER.is_file(), reason=f"no guided policy is shipped yet: {PLANNER.name}")
+def test_killed_guidance_brakes_and_stands(launch_test: LaunchTestRun):
+    launch_test("guidance_killed", BM_TEST_PLANNER=str(PLANNER))
+
+
+def test_operator_selects_plays_cancels_and_stops_and_the_bag_replays_without_a_difference(
+    launch_test: LaunchTestRun, ros_environment: dict[str, str]
+):
+    launch_test("operator")
+    bag, report = launch_test.folder / "bag", launch_test.folder / "replay.json"
+    command = [sys.executable, "-m", "bm_sim2real.cli", "replay", str(bag), "--json", str(report)]
     done = subprocess.run(command, env=ros_environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads(report.read_text())["summary"]
+    assert summary["largest_difference"] < 1e-6
+    assert summary["steps"] > 130  # a motion of 2.6 s
+    launch_test("replaying")
 
 
 @pytest.mark.parametrize("arguments", BACKEND_REFUSALS)

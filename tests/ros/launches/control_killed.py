@@ -3,9 +3,7 @@
 import os
 from pathlib import Path
 
-from launched import RobotCase, events, kill, pid_of, tracking
-
-from bm_sim2real.guard_limits import GuardLimits
+from launched import LIMITS, RobotCase, events, kill, pid_of, tracking
 
 
 def generate_test_description():
@@ -13,7 +11,7 @@ def generate_test_description():
 
 
 class BothAreKilled(RobotCase):
-    def test_bridge_damps_by_its_thirtieth_tick_without_a_command(self, proc_info):
+    def test_bridge_damps_by_the_tick_of_its_limit(self, proc_info):
         self.console.until_mode("running")
         node = pid_of(proc_info, "policy")
         for pid in (*children(node), node):
@@ -21,7 +19,7 @@ class BothAreKilled(RobotCase):
         self.console.until(lambda: events("fault"), "fault in the event log")
         (fault,) = events("fault")
         self.assertEqual(fault["name"], "silent_policy")
-        self.assertLessEqual(fault["command_age_ticks"], GuardLimits().silent_ticks)
+        self.assertLessEqual(fault["command_age_ticks"], LIMITS.silent_ticks)
         self.assertEqual(events("mode")[-1]["mode"], "damping")
 
 

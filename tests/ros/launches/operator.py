@@ -1,19 +1,21 @@
-"""Standing and waiting for an operator: motions by service and by action, cancelling, the emergency stop."""
+"""Standing and waiting for an operator: motions by service and by action, cancelling, the emergency stop; recorded."""
 
 from action_msgs.msg import GoalStatus
-from launched import RobotCase, tracking
+from launched import FOLDER, RobotCase, tracking
 
+BAG = FOLDER / "bag"
 SHORT = "walk"  # 2.6 s
 
 
 def generate_test_description():
-    return tracking(start_paused="true", repeat="false")
+    return tracking(start_paused="true", repeat="false", record="true", bag=BAG)
 
 
 class OperatorDecides(RobotCase):
     def test_1_stands_and_waits(self):
         self.console.until_mode("stand")
         self.assertFalse(self.console.status.is_playing)
+        self.console.until(lambda: list(BAG.glob("*.mcap")), "an mcap file")
 
     def test_2_selection_by_name_and_by_step(self):
         motions = list(self.console.status.motions)

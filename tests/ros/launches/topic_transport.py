@@ -1,8 +1,8 @@
 """Commands by /joint_command instead of shared memory, as from another computer; and who may not send them."""
 
 from bm_msgs.msg import JointCommand
-from console import SENSOR
-from launched import RobotCase, tracking
+from console import PATIENCE_S, SENSOR
+from launched import LIMITS, RobotCase, events, kill, pid_of, tracking
 
 
 def generate_test_description():
@@ -23,7 +23,16 @@ class RobotWalksByTopic(RobotCase):
         self.console.until_mode("running")
 
     def test_3_publisher_with_the_wrong_reliability_is_named(self, proc_output):
-        wrong = self.console.node.create_publisher(JointCommand, "joint_command", SENSOR)
-        proc_output.assertWaitFor("incompatible QoS", timeout=40.0, stream="stderr")
-        self.console.node.destroy_publisher(wrong)
-        self.console.until_mode("running")
+        console = self.console
+        wrong = console.do(lambda: console.node.create_publisher(JointCommand, "joint_command", SENSOR))
+        proc_output.assertWaitFor("incompatible QoS", timeout=PATIENCE_S, stream="stderr")
+        console.do(lambda: console.node.destroy_publisher(wrong))
+        console.until_mode("running")
+
+    def test_4_killed_policy_node_leaves_a_damping_robot(self, proc_info):
+        kill(pid_of(proc_info, "policy"))
+        self.console.until(lambda: events("fault"), "fault in the event log")
+        (fault,) = events("fault")
+        self.assertEqual(fault["name"], "silent_policy")
+        self.assertLessEqual(fault["command_age_ticks"], LIMITS.silent_ticks)
+        self.assertEqual(events("mode")[-1]["mode"], "damping")

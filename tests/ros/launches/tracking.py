@@ -14,6 +14,7 @@ from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from bm_core.g1 import G1
+from bm_core.urdf import BASE_FRAME
 
 
 def generate_test_description():
@@ -44,21 +45,15 @@ class RobotWalks(RobotCase):
         self.assertEqual(len(message.position), 29)
 
     def test_2_tf_has_the_root_and_the_links(self):
-        frames = set()
-
-        def has_all() -> bool:
-            for transform in self.console.hear(TFMessage, "/tf").transforms:
-                frames.add((transform.header.frame_id, transform.child_frame_id))
-            return ("odom", "pelvis") in frames and len(frames) > 20
-
-        self.console.until(has_all, "odom -> pelvis and the links on /tf")
+        wanted = {("odom", BASE_FRAME), ("pelvis", "left_hip_pitch_link"), ("waist_roll_link", "torso_link")}
+        self.console.collect_until(TFMessage, "/tf", lambda messages: wanted <= frames_of(messages), f"{wanted}")
 
     def test_2_every_command_answers_a_newer_reading(self):
         commands = self.console.collect(JointCommand, "joint_command", 20)
         numbers = [command.seq for command in commands]
         self.assertEqual(numbers, sorted(set(numbers)))
         self.assertTrue(all(b.state_seq > a.state_seq for a, b in pairwise(commands)))
-        self.assertEqual({command.mode for command in commands}, {"running"})
+        self.assertLessEqual({command.mode for command in commands}, {"running", "stand"})
 
     def test_2_observation_and_action_are_the_networks_own(self):
         self.assertIn('"policy"', self.console.hear(String, "policy/description", LATCHED).data)
@@ -66,17 +61,22 @@ class RobotWalks(RobotCase):
         self.assertEqual(len(self.console.hear(PolicyVector, "policy/action").data), 29)
 
     def test_2_diagnostics_of_bridge_and_policy(self):
-        names = set()
+        wanted = {"bridge: link", "bridge: guard", "bridge: motors", "policy: loop", "policy: operation"}
 
-        def has_both() -> bool:
-            names.update(status.name for status in self.console.hear(DiagnosticArray, "/diagnostics").status)
-            return any("bridge" in name for name in names) and any("policy" in name for name in names)
+        def has_all(messages) -> bool:
+            return wanted <= {status.name for message in messages for status in message.status}
 
-        self.console.until(has_both, "diagnostics of bridge and policy")
+        messages = self.console.collect_until(DiagnosticArray, "/diagnostics", has_all, f"{wanted}")
+        keys = {value.key for message in messages for status in message.status for value in status.values}
+        self.assertLessEqual({"state_age_ms", "command_age_p99_ms", "hottest_motor_c", "effort_clamps"}, keys)
 
     def distance(self, start) -> float:
         now = self.console.hear(Odometry, "odom").pose.pose.position
         return ((now.x - start.x) ** 2 + (now.y - start.y) ** 2) ** 0.5
+
+
+def frames_of(messages) -> set[tuple[str, str]]:
+    return {(t.header.frame_id, t.child_frame_id) for message in messages for t in message.transforms}
 
 
 @launch_testing.post_shutdown_test()
@@ -85,6 +85,6 @@ class AfterCtrlC(unittest.TestCase):
         launch_testing.asserts.assertExitCodes(proc_info, allowable_exit_codes=[0, -2])
 
     def test_bridge_has_damped_and_latched_nothing(self):
-        self.assertEqual([event["name"] for event in events("fault")], [])
+        self.assertEqual([event["name"] for event in events("fault")], ["shutdown"])
         self.assertEqual(events("mode")[-1]["mode"], "damping")
         self.assertEqual(len(events("end")), 1)
