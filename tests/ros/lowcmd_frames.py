@@ -9,7 +9,7 @@ from bm_sim2real.robots.unitree.low_command import read_low_command
 from bm_sim2real.robots.unitree.sdk import load_sdk
 
 COUNT = 50
-PATIENCE_S = 20.0
+PATIENCE_S = 150.0
 
 
 def main() -> None:

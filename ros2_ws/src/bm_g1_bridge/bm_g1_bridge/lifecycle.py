@@ -7,9 +7,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
@@ -27,6 +29,8 @@ _TURN_S = 0.1
 _END_S = 4.0
 """s that callbacks have to end; `ros2 launch` waits 5."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_REFUSED = (BmError, ParameterException)
+"""What a constructor raises for parameters that make no sense, or have the wrong type or are out of their range."""
 
 
 class OperatedNode(LifecycleNode):
@@ -85,7 +89,10 @@ def run(make_node: Callable[[], OperatedNode], threads: int = 3) -> None:
     """The main function of a node. SIGINT and SIGTERM end it after `damp`, while its topics still work."""
     realtime = make_realtime(PRIORITY)  # before DDS starts its threads, which inherit it
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-    node = make_node()
+    try:
+        node = make_node()
+    except _REFUSED as error:
+        _say_and_exit(error)
     node.get_logger().debug(f"scheduling: {realtime}")
     for number in _SIGNALS:
         signal.signal(number, lambda *_: node.stop.set())
@@ -114,17 +121,20 @@ def run(make_node: Callable[[], OperatedNode], threads: int = 3) -> None:
 def run_plain(make_node: Callable[[], Node]) -> None:
     """The main function of a node without a lifecycle. Parameters that make no sense are one line and exit code 2."""
     rclpy.init(args=sys.argv)
-    code = 0
     try:
         rclpy.spin(make_node())
-    except BmError as error:
-        sys.stderr.write(f"error: {error}\n")
-        code = COULD_NOT_RUN
+    except _REFUSED as error:
+        _say_and_exit(error)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         rclpy.try_shutdown()
-    sys.exit(code)
+
+
+def _say_and_exit(error: Exception) -> NoReturn:
+    sys.stderr.write(f"error: {error}\n")
+    rclpy.try_shutdown()
+    sys.exit(COULD_NOT_RUN)
 
 
 def _spin(executor: MultiThreadedExecutor, node: OperatedNode, is_over: threading.Event) -> None:
