@@ -134,7 +134,8 @@ class ExportDiffusion:
         print(
             f"{report.path}: {report.num_bytes / 1e6:.1f} MB, {trained.model.num_parameters / 1e6:.1f} M parameters; "
             f"whole plans: ONNX against torch {report.parity_error:.1e}, {self.precision} against fp32 "
-            f"{report.precision_error:.1e}; golden trace of {report.trace.num_plans} plans replayed"
+            f"{report.precision_error.rms:.1e} rms, {report.precision_error.largest:.1e} at most; "
+            f"golden trace of {report.trace.num_plans} plans replayed"
         )
         if self.json is not None:
             _write_measured(self.json, "export diffusion", report, self.precision)

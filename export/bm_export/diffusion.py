@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bm_core.atomic_file import replacing
 from bm_core.contract import Training
@@ -17,6 +16,7 @@ from bm_core.diffusion.bundle import DiffusionBundle, diffusion_metadata
 from bm_core.diffusion.contract import DecoderSpec, g1_diffusion_contract
 from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_core.diffusion.history import History
+from bm_core.diffusion.plan_precision import PlanDifference, PlanPrecision, plan_difference
 from bm_core.diffusion.plan_trace import PlanTrace, PlanTraceReport, record_plans
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.errors import BundleError, ClipError
@@ -37,6 +37,8 @@ PARITY_TOLERANCE = 1e-4
 TRACE_TOLERANCE = {"fp32": 2e-5, "fp16": 6e-3, "int8": 0.1}
 """Of a replay elsewhere, root of the mean square; five times that for single numbers. int8: inputs that differ by 1e-7
 change plans by 0.02, single numbers by 0.18, because activations that round the other way change what comes after."""
+MAX_PRECISION_ERROR = 0.25
+"""Root of the mean square over whole plans, as plan_difference has it."""
 _PLANS = 3
 
 
@@ -47,8 +49,8 @@ class DiffusionExport:
     path: Path
     parity_error: float
     """torch against ONNX Runtime in float32, whole plans, scaled."""
-    precision_error: float
-    """float32 against the precision written, whole plans, scaled; 0 for fp32."""
+    precision_error: PlanDifference
+    """float32 against the precision written, whole plans; 0 for fp32."""
     trace: PlanTraceReport
     """The replay of the written file."""
     num_bytes: int
@@ -80,7 +82,7 @@ def export_diffusion(
     histories = clip_histories(clip, spec, _PLANS)
     exact = OnnxDenoise(graph.SerializeToString())
     expected = record_plans(spec, NumpyDenoiser(model), histories)
-    parity = _difference(expected, record_plans(spec, exact, histories))
+    parity = plan_difference(expected, record_plans(spec, exact, histories)).largest
     if not parity <= PARITY_TOLERANCE:
         raise BundleError(f"{path}: ONNX differs from torch by {parity:.2g} in a plan, {PARITY_TOLERANCE:g} allowed")
     _check_states_only(path, exact, spec)
@@ -95,18 +97,31 @@ def export_diffusion(
         partial.write_bytes(with_metadata(small, {}))
         digest = read_onnx(partial).graph_sha256
         trace = record_plans(spec, OnnxDenoise(partial.read_bytes()), histories)
-        tolerance = TRACE_TOLERANCE[precision]
-        partial.write_bytes(with_metadata(small, diffusion_metadata(contract, digest, decoder, trace, tolerance)))
+        lost = _precision(path, precision, expected, trace)
+        metadata = diffusion_metadata(contract, digest, decoder, trace, TRACE_TOLERANCE[precision], lost)
+        partial.write_bytes(with_metadata(small, metadata))
         # The file still has its working name; errors shall give the one that the user knows.
         bundle = dataclasses.replace(DiffusionBundle.read(partial), path=path)
         report = bundle.prove(OnnxDenoise(partial.read_bytes()))
     return DiffusionExport(
         path=path,
         parity_error=parity,
-        precision_error=_difference(expected, trace) if precision != "fp32" else 0.0,
+        precision_error=PlanDifference(rms=0.0, largest=0.0) if lost is None else lost.error,
         trace=report,
         num_bytes=path.stat().st_size,
     )
+
+
+def _precision(path: Path, precision: str, exact: PlanTrace, small: PlanTrace) -> PlanPrecision | None:
+    """What smaller weights cost. BundleError beyond MAX_PRECISION_ERROR: such plans would prove nothing."""
+    if precision == "fp32":
+        return None
+    error = plan_difference(exact, small)
+    if not error.rms <= MAX_PRECISION_ERROR:
+        raise BundleError(
+            f"{path}: {precision} plans are {error.rms:.2g} off float32 (rms), {MAX_PRECISION_ERROR:g} allowed"
+        )
+    return PlanPrecision(error=error, trace=exact if precision == "int8" else None)
 
 
 def _decoder(spec: DiffusionSpec, latent: ActionAutoencoder | None) -> tuple[bytes, tuple[ObservationTerm, ...]]:
@@ -192,11 +207,3 @@ def _check_finite(path: Path, model: TokenTransformer) -> None:
     for name, tensor in model.state_dict().items():
         if not bool(torch.isfinite(tensor).all()):
             raise BundleError(f"{path}: {name} holds NaN or infinity; take an earlier checkpoint")
-
-
-def _difference(first: PlanTrace, second: PlanTrace) -> float:
-    pairs: list[tuple[NDArray, NDArray]] = [
-        (first.plan_states, second.plan_states),
-        (first.plan_actions, second.plan_actions),
-    ]
-    return max(float((np.abs(a - b) / np.maximum(1.0, np.abs(a))).max()) for a, b in pairs)

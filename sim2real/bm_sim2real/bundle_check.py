@@ -134,7 +134,7 @@ def _motion_verdict(
     if isinstance(clip, MotionVerdict):
         return clip
     if clip is None:
-        return None if embedded is None else judge_motion(embedded.clip)
+        return None if embedded is None else judge_motion(embedded.clip, embedded=embedded)
     return judge_motion(clip, embedded=embedded)
 
 

@@ -63,6 +63,11 @@ def judge_motion(clip: MotionClip, *, embedded: EmbeddedMotion | None = None) ->
         same = clip.num_frames == embedded.clip.num_frames and np.array_equal(clip.joint_pos, embedded.clip.joint_pos)
         reasons += [] if same else [f"motion {clip.name}: the policy's actions depend on the motion inside it alone"]
     warnings = []
+    if embedded is not None and embedded.drives_action:
+        warnings.append(
+            f"motion {embedded.clip.name}: the actions depend on it, so that this policy can neither stand nor enter "
+            "it; for bm eval and other runtimes only, bm run refuses it"
+        )
     far = too_far(standing_frame(), MotionReference(clip).frame(0), BlendConfig())
     if far:
         warnings.append(f"motion {clip.name}: cannot be entered from standing: {far}")

@@ -20,6 +20,7 @@ from bm_export.bundle_network import load_bundle_tracker  # noqa: E402
 from bm_export.checkpoint import load_tracker  # noqa: E402
 from bm_export.commands import ExportTracking  # noqa: E402
 from bm_export.tracker import ExportOptions, export_tracker  # noqa: E402
+from bm_sim2real.commands.check import Check  # noqa: E402
 
 
 @pytest.fixture
@@ -62,9 +63,12 @@ def test_the_command_takes_a_bundle_and_says_what_it_measured(bundle_path, tmp_p
     assert summary["trace_tolerance"] == small.trace_tolerance and summary["parity_observations"] == 100
     assert summary["graph_sha256"] == read_onnx(out).graph_sha256 != read_onnx(bundle_path).graph_sha256
     assert "ONNX against torch" in capsys.readouterr().out
+    assert Check(bundle=out, inferences=5, json=document)() == 0
+    assert json.loads(document.read_text())["summary"]["precision"]["error"] == small.precision.error
+    assert "weights   int8, up to " in capsys.readouterr().out
 
 
-def test_a_bundle_gets_a_motion_inside(bundle_path, tmp_path, clip):  # noqa: F811
+def test_a_bundle_gets_a_motion_inside(bundle_path, tmp_path, clip, capsys):  # noqa: F811
     save_clip(clip, tmp_path / "squat.npz")
     export = command(bundle_path, tmp_path, clip, out=tmp_path / "inside.onnx", embed_motion=tmp_path / "squat.npz")
     assert export() == 0
@@ -74,6 +78,9 @@ def test_a_bundle_gets_a_motion_inside(bundle_path, tmp_path, clip):  # noqa: F8
     np.testing.assert_allclose(got, clip.joint_pos[7], atol=1e-5)  # clips are saved in steps of 2^-16 rad
     with pytest.raises(BundleError, match="inside.onnx: it has a motion inside; give the bundle without"):
         load_bundle_tracker(tmp_path / "inside.onnx")
+    # Its look-ahead comes from that motion, which bm run could not leave.
+    assert Check(bundle=tmp_path / "inside.onnx", inferences=5)() == 0
+    assert "bm run refuses it" in capsys.readouterr().out
 
 
 def test_a_bundle_is_not_written_over_itself(bundle_path, tmp_path, clip):  # noqa: F811

@@ -18,14 +18,16 @@ from diffusion_data import clip, tiny_model, tiny_spec  # noqa: E402
 from bm_core.bundle import Bundle  # noqa: E402
 from bm_core.contract import Training  # noqa: E402
 from bm_core.diffusion.bundle import DECODER_KEY, DiffusionBundle  # noqa: E402
-from bm_core.diffusion.plan_trace import check_plans, replay  # noqa: E402
+from bm_core.diffusion.plan_trace import check_plans, replay, replayed  # noqa: E402
 from bm_core.diffusion.portable_noise import portable_noise  # noqa: E402
 from bm_core.diffusion.requests import cold_request, warm_request  # noqa: E402
 from bm_core.diffusion.sampler import Guidance  # noqa: E402
 from bm_core.errors import BundleError, ConfigError  # noqa: E402
+from bm_export import diffusion as exporter  # noqa: E402
 from bm_export.diffusion import OnnxDenoise, clip_histories, export_diffusion  # noqa: E402
 from bm_export.diffusion_checkpoint import load_diffusion  # noqa: E402
 from bm_export.diffusion_graph import planner_graph  # noqa: E402
+from bm_export.onnx_graph import with_metadata  # noqa: E402
 from bm_training.diffusion.sampler import NumpyDenoiser, TorchDenoiser, as_tensors, torch_sampler  # noqa: E402
 
 torch.set_num_threads(1)
@@ -77,10 +79,48 @@ def test_torch_numpy_and_onnx_make_the_same_plan_from_the_same_noise(which, guid
 def test_every_precision_proves_itself_and_says_how_far_it_is_off(tmp_path, precision, tolerance, shrink):
     report = export(tmp_path / "policy.onnx", precision)
     assert report.trace.num_plans == 3 and report.parity_error < 1e-4
-    assert report.precision_error < tolerance and (report.precision_error > 0.0) == (precision != "fp32")
+    assert report.precision_error.largest < tolerance
+    assert (report.precision_error.rms > 0.0) == (precision != "fp32")
     bundle = DiffusionBundle.read(tmp_path / "policy.onnx")
     assert bundle.contract.precision == precision and bundle.contract.training == TRAINING
     assert bundle.contract.spec == tiny_spec()
+
+
+def test_int8_ships_the_float_plans_beside_its_own_and_what_it_costs(tmp_path):
+    report = export(tmp_path / "int8.onnx", "int8")
+    export(tmp_path / "fp32.onnx")
+    small, full = DiffusionBundle.read(tmp_path / "int8.onnx"), DiffusionBundle.read(tmp_path / "fp32.onnx")
+    assert small.precision.error == report.precision_error and small.precision.error.rms > 1e-4
+    np.testing.assert_allclose(small.precision.trace.plan_states, full.trace.plan_states, atol=1e-4)
+    assert np.abs(small.trace.plan_states - full.trace.plan_states).max() > 1e-3  # its own are others
+    assert full.precision is None and small.warnings == full.warnings == ()
+    old = {entry.key: entry.value for entry in onnx.load(tmp_path / "int8.onnx").metadata_props}
+    old.pop("bm.precision")
+    (tmp_path / "old.onnx").write_bytes(with_metadata(onnx.load(tmp_path / "int8.onnx"), old))
+    assert "int8 without the float32 plans" in DiffusionBundle.read(tmp_path / "old.onnx").warnings[0]
+
+
+def test_an_int8_planner_that_left_its_float_plans_is_refused(tmp_path):
+    """Its own plans may have been recorded on the very network that went wrong."""
+    export(tmp_path / "int8.onnx", "int8")
+    bundle = DiffusionBundle.read(tmp_path / "int8.onnx")
+    denoise = OnnxDenoise((tmp_path / "int8.onnx").read_bytes())
+    bundle.prove(denoise)
+
+    def wrong(*inputs):
+        states, actions = denoise(*inputs)
+        return 0.5 * states, actions
+
+    own = dataclasses.replace(bundle, trace=replayed(bundle.contract.spec, wrong, bundle.trace))
+    with pytest.raises(BundleError, match=r"int8.onnx: float32 trace: plans differ by .* \(rms\), .* at export"):
+        own.prove(wrong)
+
+
+def test_a_planner_that_loses_too_much_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "MAX_PRECISION_ERROR", 1e-6)
+    with pytest.raises(BundleError, match="int8 plans are .* off float32"):
+        export(tmp_path / "int8.onnx", "int8")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_int8_weights_take_less_room(tmp_path):

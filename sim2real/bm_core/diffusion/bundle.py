@@ -2,8 +2,8 @@
 
 Graph: states (1, N, Ms), actions (1, n, Ma), state_levels (1, N), action_levels (1, n) int64 -> clean states and
 actions of the same shapes, in the codecs' model space. n = 0 asks for the states alone: they never look at actions, so
-both kinds of pass share one set of weights. Metadata: `bm.contract` (one JSON document) and `bm.decoder` (base64 of a
-model file).
+both kinds of pass share one set of weights. Metadata: `bm.contract` (one JSON document), `bm.decoder` (base64 of a
+model file) and, for smaller weights, `bm.precision`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bm_core.bundle import CONTRACT_KEY, EXTRA_KEYS, own_document
+from bm_core.bundle import CONTRACT_KEY, EXTRA_KEYS, PRECISION_KEY, own_document
 from bm_core.diffusion.contract import DiffusionContract, diffusion_contract_from_dict
+from bm_core.diffusion.plan_precision import PlanPrecision, plan_precision_from
 from bm_core.diffusion.plan_trace import PlanTrace, PlanTraceReport, check_plans, decode_plan_trace, encode_plan_trace
 from bm_core.diffusion.sampler import Denoise
 from bm_core.errors import BundleError
@@ -42,6 +43,15 @@ class DiffusionBundle:
     trace: PlanTrace = field(repr=False)
     trace_tolerance: float
     """Of |got - expected| / max(1, |expected|), root of the mean square over whole plans; see plan_trace.SINGLE."""
+    precision: PlanPrecision | None = None
+    """What smaller weights cost; None for float32, and for bundles older than this measurement."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What this bundle cannot promise."""
+        if self.contract.precision != "int8" or (self.precision is not None and self.precision.trace is not None):
+            return ()
+        return ("int8 without the float32 plans beside its own: proven on its own recording alone; export it again",)
 
     @classmethod
     def read(cls, path: str | Path) -> DiffusionBundle:
@@ -56,6 +66,7 @@ class DiffusionBundle:
             {key: value for key, value in document.items() if key not in EXTRA_KEYS}, where
         )
         _check_interface(path, contract, model)
+        text, label = model.metadata.get(PRECISION_KEY), f"{path}: {PRECISION_KEY}"
         return cls(
             path=path,
             contract=contract,
@@ -63,15 +74,24 @@ class DiffusionBundle:
             decoder=_decoder(path, contract, model),
             trace=decode_plan_trace(document["golden_trace"], contract.spec, where),
             trace_tolerance=float(document["trace_tolerance"]),
+            precision=None if text is None else plan_precision_from(text, contract.spec, label),
         )
 
     def prove(self, denoise: Denoise) -> PlanTraceReport:
         """Replay the golden trace through this program and `denoise`; BundleError names the first difference."""
-        return check_plans(self.contract.spec, denoise, self.trace, self.trace_tolerance, str(self.path))
+        report = check_plans(self.contract.spec, denoise, self.trace, self.trace_tolerance, str(self.path))
+        if self.precision is not None:
+            self.precision.check(self.contract.spec, denoise, str(self.path))
+        return report
 
 
 def diffusion_metadata(
-    contract: DiffusionContract, graph_sha256: str, decoder: bytes, trace: PlanTrace, tolerance: float
+    contract: DiffusionContract,
+    graph_sha256: str,
+    decoder: bytes,
+    trace: PlanTrace,
+    tolerance: float,
+    precision: PlanPrecision | None = None,
 ) -> dict[str, str]:
     """All metadata of a bundle, in file order; equal policies give equal text."""
     document: dict[str, Any] = {
@@ -80,9 +100,11 @@ def diffusion_metadata(
         "trace_tolerance": tolerance,
         "golden_trace": encode_plan_trace(trace),
     }
+    measured = {} if precision is None else {PRECISION_KEY: precision.as_json()}
     return {
         CONTRACT_KEY: json.dumps(document, allow_nan=False),
         DECODER_KEY: base64.b64encode(decoder).decode("ascii"),
+        **measured,
     }
 
 

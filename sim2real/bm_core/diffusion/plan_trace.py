@@ -78,7 +78,11 @@ def record_plans(spec: DiffusionSpec, denoise: Denoise, histories: Sequence[Hist
     inputs = {name: np.stack([getattr(history, name) for history in histories]) for name in names}
     rounded = {name: values.astype(np.float32) for name, values in inputs.items()}
     empty = np.zeros((len(histories), 0, 0), dtype=np.float32)
-    trace = PlanTrace(**rounded, plan_states=empty, plan_actions=empty)
+    return replayed(spec, denoise, PlanTrace(**rounded, plan_states=empty, plan_actions=empty))
+
+
+def replayed(spec: DiffusionSpec, denoise: Denoise, trace: PlanTrace) -> PlanTrace:
+    """The trace's histories with the plans of this machine."""
     plans = replay(spec, denoise, trace)
     return dataclasses.replace(
         trace,

@@ -113,6 +113,7 @@ def summary(result: CheckResult) -> dict[str, Any]:
         "action_error": trace.action_error if trace and trace.num_ticks else None,
         "trace_ticks": trace.num_ticks if trace else None,
         "trace_tolerance": result.bundle.trace_tolerance,
+        "precision": None if result.bundle.precision is None else asdict(result.bundle.precision),
         "provider": result.provider,
         "notices": list(result.notices),
         "inference_ms": result.inference_ms,

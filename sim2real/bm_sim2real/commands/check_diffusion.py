@@ -24,11 +24,13 @@ def rows(result: DiffusionCheck) -> list[dict[str, Any]]:
 
 def summary(result: DiffusionCheck) -> dict[str, Any]:
     """The keys of a tracker's check, and the planner's own."""
+    from dataclasses import asdict
+
     trace, bundle = result.trace, result.bundle
     return {
         "safe": result.is_safe,
         "reasons": list(result.reasons),
-        "warnings": [],
+        "warnings": list(bundle.warnings),
         "worst_term_error": trace.state_error if trace else None,
         "action_error": trace.action_error if trace else None,
         "trace_plans": trace.num_plans if trace else None,
@@ -38,6 +40,7 @@ def summary(result: DiffusionCheck) -> dict[str, Any]:
         "plan_ms": result.plan_ms,
         "decoder_ms": result.decoder_ms,
         "precision": bundle.contract.precision,
+        "precision_error": None if bundle.precision is None else asdict(bundle.precision.error),
         "graph_sha256": bundle.model.graph_sha256,
         "decoder_sha256": bundle.contract.decoder.sha256,
     }
@@ -60,7 +63,10 @@ def show(console: Console, result: DiffusionCheck) -> None:
     line(f"decoder   {len(bundle.decoder)} bytes, observes {terms}, sha256 {contract.decoder.sha256[:12]}")
     for row in rows(result):
         line(f"  {row['term']:<16} offset {row['offset']:>3}, {row['dim']:>3} numbers")
-    for notice in result.notices:
+    if bundle.precision is not None:
+        error = bundle.precision.error
+        line(f"weights   {contract.precision}, plans {error.rms:.2g} (rms) off float32, {error.largest:.2g} at most")
+    for notice in (*bundle.warnings, *result.notices):
         line(f"warning   {notice}", "yellow")
     trace = result.trace
     if trace:

@@ -27,6 +27,9 @@ def print_facts(console: Console, result: CheckResult) -> None:
         "training": f"run {training.run or '?'}, {training.steps:,} steps, motion set {training.motion_set or '?'} "
         f"({training.motion_set_sha256[:12] or '?'}), commit {training.commit[:12] or '?'}",
     }
+    if bundle.precision is not None:
+        small = bundle.precision
+        facts["weights"] = f"{small.weights}, up to {small.error:.2g} off float32 on {small.observations} observations"
     facts["joints"] = _joint_words(result)
     for name, text in facts.items():
         console.print(f"{name:<9} {text}", highlight=False, markup=False, soft_wrap=True)
