@@ -102,6 +102,11 @@ class GuardLimits:
     tilt_periods: int = 10
     """Control periods (0.2 s) above the tilt limit before damping."""
 
+    lease_ticks: int = 5000
+    """Writer ticks (10 s) in DAMPING without a command after which an armed client loses its lease."""
+    guardian_lost_ticks: int = 250
+    """Writer ticks (0.5 s) without a sign of the guardian before damping."""
+
     heartbeat_s: float = 0.5
     """s without operator, planner or guidance before BRAKE."""
 

@@ -98,8 +98,9 @@ class StateMachine:
         self.holds |= self.sources.tick()
         if self.mode is Mode.RUNNING and self.held:
             self.brake(state)
-        if self.mode.is_tracking:
-            lost = self._task_guard.check(state, self.policy.present_frame, self._steps)
+        if self.mode is not Mode.DAMPING:
+            frame = self.policy.present_frame if self.mode.is_tracking else None
+            lost = self._task_guard.check(state, frame, self._steps)
             if lost is not None:
                 self.latch(lost)
         if self.mode is Mode.BRAKE and self._stop is not None:
@@ -130,7 +131,7 @@ class StateMachine:
         self._require(Mode.HANG, Mode.DAMPING)
         self._ramp_start = np.array(state.joint_pos)
         self._ramp_steps = 0
-        self.mode = Mode.HANG
+        self._enter(Mode.HANG, 0)
 
     def stand(self, state: RobotState) -> None:
         """HANG -> STAND once the ramp is done; RUNNING or BRAKE go through `brake`. RobotError if it does not fit."""

@@ -9,9 +9,11 @@ from bridge_bench import Bench
 
 from bm_core.errors import RobotError
 from bm_sim2real.bridge.client import BridgeClient
+from bm_sim2real.bridge.core import BridgeCore
 from bm_sim2real.bridge.guardian import SilenceCounter
 from bm_sim2real.bridge.records import pack_command
 from bm_sim2real.bridge.shared_memory import Word
+from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.holds import Hold
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
@@ -563,3 +565,135 @@ def test_without_the_estimator_readings_have_no_base(tmp_path):
     state = bench.client.read()
     bench.close()
     assert state.pelvis_pos_w is None and state.pelvis_lin_vel_b is None
+
+
+def test_a_red_button_that_is_still_held_refuses_reset_and_arming(running):
+    running.robot.wire.remote = Remote(buttons=Button.B)
+    running.tick(4)
+    assert running.fault.name == "estop"
+    with pytest.raises(RobotError, match="reset: refused, still there: .*red button"):
+        running.client.reset()
+    with pytest.raises(RobotError, match="arm: refused"):
+        running.client.arm()
+    running.robot.wire.remote = Remote()
+    running.tick(2)
+    running.client.reset()
+    running.client.arm()
+
+
+def test_a_red_button_held_since_before_the_bridge_began_refuses_arming(bench):
+    bench.robot.wire.remote = Remote(buttons=Button.B)
+    bench.robot.step()
+    bench.core = BridgeCore(bench.robot, bench.memory, bench.config, bench.log, is_wall=False)
+    bench.tick()
+    with pytest.raises(RobotError, match="arm: refused: .*red button"):
+        bench.client.arm()
+
+
+def test_two_clients_that_press_at_the_same_moment_are_both_heard(running):
+    """Both read the word before either wrote: a counter would end where the bridge has already answered it."""
+    first, second = running.client, BridgeClient("lo", idle=running.tick)
+    words = running.memory.words
+
+    class Late:
+        """The second client's view, read before the first client's press."""
+
+        def __init__(self):
+            self.seen = int(words[Word.ESTOP_REQUESTS])
+
+        def __getitem__(self, word):
+            return self.seen if word is Word.ESTOP_REQUESTS else words[word]
+
+        def __setitem__(self, word, value):
+            words[word] = value
+
+    late = Late()
+    first.estop()
+    running.tick(2)
+    assert running.fault.name == "estop"
+    first.reset()
+    second._words = late
+    second.estop()
+    running.tick()
+    assert running.fault is not None and running.fault.name == "estop"
+
+
+def test_an_emergency_stop_after_another_fault_is_in_the_log(running):
+    running.core.guard.latch("motor_error", "for the test")
+    running.client.estop()
+    running.tick()
+    assert running.fault.name == "motor_error"
+    assert [event["by"] for event in running.events() if event["event"] == "estop"] == ["client"]
+
+
+def test_a_bridge_that_ends_arms_nobody(running):
+    running.core.end()
+    running.tick()
+    with pytest.raises(RobotError, match="arm: refused: the bridge is ending"):
+        BridgeClient("lo", idle=running.tick).arm()
+
+
+@pytest.fixture
+def impatient(tmp_path):
+    """Takes an unused lease back after 0.1 s instead of 10."""
+    bench = Bench(tmp_path, limits=GuardLimits(lease_ticks=50))
+    yield bench
+    bench.close()
+
+
+def test_the_lease_of_a_client_that_never_spoke_lapses(impatient):
+    impatient.client.arm()
+    impatient.tick(49)
+    assert impatient.client.is_armed
+    with pytest.raises(RobotError, match="another client has armed"):
+        BridgeClient("lo", idle=impatient.tick).arm()
+    impatient.tick(2)
+    assert not impatient.client.is_armed and impatient.fault is None
+    BridgeClient("lo", idle=impatient.tick).arm()
+
+
+def test_a_client_that_keeps_damping_keeps_its_lease(impatient):
+    impatient.client.arm()
+    for _ in range(12):
+        impatient.put(mode=Mode.DAMPING)
+        impatient.tick(10)
+    assert impatient.client.is_armed
+    assert GuardLimits().lease_ticks * 0.002 == 10.0
+
+
+def test_a_dry_run_beside_the_vendors_controller_computes_on(tmp_path):
+    bench = Bench(tmp_path, is_dry_run=True)
+    vendor = DdsLink("lo")
+    writer = vendor.writer(LOW_COMMAND_TOPIC, load_sdk().LowCmd)
+    bench.tick(30)
+    bench.start()
+    bench.run(5)
+    fault, damping = bench.fault, bench.is_damping
+    bench.close()
+    vendor.close()
+    assert writer.guid and fault is None and not damping
+
+
+def test_a_battery_that_falls_silent_is_judged_by_its_voltage_again(bench, monkeypatch):
+    monkeypatch.setattr("bm_sim2real.robots.unitree.robot._BMS_SILENT", 10)
+    bench.robot.wire.charge = 60.0
+    bench.tick(300)
+    assert bench.client.status()["battery_percent"] == 60.0
+    bench.robot.wire.charge = None
+    bench.core.watch.battery.voltage = bench.robot.wire.motor_voltage = 13 * 3.55
+    bench.tick(850)
+    assert bench.client.status()["battery_percent"] == pytest.approx(15.0, abs=0.5)
+
+
+def test_a_client_in_lockstep_waits_in_simulated_time(bench, monkeypatch):
+    """However long the machine takes for a tick: a stall is no dead writer."""
+    monkeypatch.setattr("bm_sim2real.bridge.client.time.monotonic", iter(range(0, 10**9, 100)).__next__)
+    client = BridgeClient("lo", idle=bench.tick)
+    client.arm()
+    client.wait_period()
+    calls = []
+    bench.tick(30)
+    client = BridgeClient("lo", idle=lambda: calls.append(0))
+    with pytest.raises(RobotError, match="the bridge's writer stands still .waited 1 s"):
+        client.wait_period()
+    assert len(calls) == 501

@@ -150,3 +150,19 @@ def test_a_client_finds_a_running_bridge_only(interface):
     bridge.close()
     with pytest.raises(RobotError, match="no bridge is running any more"):
         BridgeMemory.attach(interface)
+
+
+def test_a_new_bridge_finds_empty_words_and_never_shrinks_the_file_under_an_old_client(interface, monkeypatch):
+    """Whoever touches a mapping behind the end of its file is killed by SIGBUS."""
+    first = BridgeMemory.create(interface)
+    old_client = BridgeMemory.attach(interface)
+    first.words[Word.LEASE] = 77
+    first.status.write(b"of the first")
+    first.close()
+    sizes = []
+    truncate = os.ftruncate
+    monkeypatch.setattr(os, "ftruncate", lambda fd, size: (sizes.append(size), truncate(fd, size)))
+    second = BridgeMemory.create(interface)
+    assert set(sizes) == {BridgeMemory.size()}
+    assert (int(second.words[Word.LEASE]), second.status.read(), int(old_client.words[Word.LEASE])) == (0, None, 0)
+    second.close()

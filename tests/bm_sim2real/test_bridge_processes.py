@@ -202,10 +202,11 @@ def test_ctrl_c_in_the_terminal_damps_too(stage):
     assert stage.events("end")[0]["status"]["mode"] == "damping"
 
 
-def test_the_signal_estop_damps(stage):
+@pytest.mark.parametrize("to", ["guardian", "writer"])
+def test_the_signal_estop_damps(stage, to):
     stage.client.arm()
     drive(stage.client, 20)
-    os.kill(stage.writer_pid, signal.SIGUSR1)
+    os.kill(stage.bridge.pid if to == "guardian" else stage.writer_pid, signal.SIGUSR1)
     eventually(lambda: stage.client.fault is not None, "fault")
     assert stage.client.fault.name == "estop"
     assert stage.damps_on_the_wire()
@@ -222,6 +223,17 @@ def test_a_writer_without_its_guardian_damps_and_still_owns_the_robot(stage):
     second = stage.start("-m", "bm_sim2real.bridge.guardian", stage.config.to_json(), stderr=subprocess.PIPE)
     assert second.wait(PATIENCE) == 2
     assert f"and {stage.writer_pid}) has this robot" in second.stderr.read().decode()
+
+
+def test_a_writer_whose_guardian_is_stopped_damps(stage):
+    stage.client.arm()
+    drive(stage.client, 20)
+    os.kill(stage.bridge.pid, signal.SIGSTOP)
+    with contextlib.suppress(RobotError):
+        drive(stage.client, 100, start=20)
+    eventually(lambda: stage.client.fault is not None, "fault")
+    assert stage.client.fault.name == "guardian_lost" and "stands still" in stage.client.fault.detail
+    assert stage.damps_on_the_wire()
 
 
 def test_a_robot_that_dies_is_damped_blindly(stage):

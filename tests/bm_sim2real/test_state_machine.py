@@ -349,3 +349,14 @@ def test_a_hold_of_the_bridge_brakes_the_motion_until_the_bridge_lifts_it(balanc
     assert bench.run(1) is Mode.STAND
     bench.machine.bridge_holds = Hold.NONE
     assert bench.run(50) is Mode.STAND and bench.machine.held == Hold.NONE
+
+
+def test_a_robot_that_falls_over_in_hang_is_damped(balancer):
+    """On PD alone nothing balances: who is not carried tips over."""
+    bench = Bench(balancer)
+    bench.machine.hang(bench.robot.read())
+    assert bench.run(20) is Mode.HANG
+    half = np.sin(1.1 / 2.0)
+    bench.robot.faults = {"pelvis_quat_w": np.array([np.sqrt(1.0 - half**2), 0.0, half, 0.0])}
+    assert bench.run(9) is Mode.HANG
+    assert bench.run(1) is Mode.DAMPING and bench.machine.fault.name == "tilted"

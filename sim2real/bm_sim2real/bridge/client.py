@@ -19,6 +19,7 @@ from bm_sim2real.faults import Fault, Reaction
 from bm_sim2real.guard_limits import TICKS_PER_PERIOD
 from bm_sim2real.holds import Hold
 from bm_sim2real.mailbox import PolicyCommand
+from bm_sim2real.robots.simulation_config import TICK_DT
 from bm_sim2real.robots.unitree.remote import Remote, read_remote
 
 _POLL_S = 0.0005
@@ -30,10 +31,14 @@ class BridgeClient:
     def __init__(self, interface: str, *, ready_s: float = 15.0, idle: Callable[[], object] | None = None) -> None:
         """Waits until the robot has answered. RobotError if there is no bridge or its robot stays silent.
 
-        `idle` is what to do while waiting, by default a short sleep.
+        `idle` is what to do while waiting, by default a short sleep. Given, it lets 2 ms of simulated time pass, and
+        all waiting is counted in it: in lockstep the wall clock says nothing.
         """
         self.interface = interface
         self._idle = idle or (lambda: time.sleep(_POLL_S))
+        self._now: Callable[[], float] = time.monotonic
+        if idle is not None:
+            self._idle, self._now = _counted(idle)
         self._memory = BridgeMemory.attach(interface)
         self._words = self._memory.words
         self._lease = 0
@@ -102,15 +107,17 @@ class BridgeClient:
 
     def estop(self) -> None:
         """Damping, latched, whoever holds the lease."""
-        self._words[Word.ESTOP_REQUESTS] += 1
+        # No count: of two clients that press at once, one would write what the other has just been answered.
+        self._words[Word.ESTOP_REQUESTS] = secrets.randbits(63)
 
     def reset(self, timeout_s: float = 2.0) -> None:
-        """Forgets the latched fault and the holds. RobotError if the fault is still there."""
+        """Forgets the latched fault and the holds. RobotError if a cause is still there."""
         self._words[Word.RESET_REQUESTS] += 1
         wanted = int(self._words[Word.RESET_REQUESTS])
         self._wait(lambda: int(self._words[Word.RESET_ANSWERS]) == wanted, timeout_s, "reset: no answer")
-        if self.fault is not None:
-            raise RobotError(f"reset: refused, still there: {self.fault}")
+        refusal = self.status().get("reset_refusal") or self.fault
+        if refusal:
+            raise RobotError(f"reset: refused, still there: {refusal}")
 
     def status(self) -> dict[str, Any]:
         """As the bridge published it last, at most 50 ms old."""
@@ -150,9 +157,21 @@ class BridgeClient:
         return int(self._words[Word.HEARTBEAT])
 
     def _wait(self, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-        end = time.monotonic() + timeout_s
+        end = self._now() + timeout_s
         while not condition():
-            if time.monotonic() > end:
+            if self._now() > end:
                 error = self.status().get("error")
                 raise RobotError(f"{self.interface}: {error or what} (waited {timeout_s:g} s)")
             self._idle()
+
+
+def _counted(idle: Callable[[], object]) -> tuple[Callable[[], None], Callable[[], float]]:
+    """`idle`, and the s that have passed in its calls."""
+    calls = 0
+
+    def count() -> None:
+        nonlocal calls
+        calls += 1
+        idle()
+
+    return count, lambda: calls * TICK_DT

@@ -20,7 +20,7 @@ from bm_sim2real.bridge.published_estimate import PublishedEstimate
 from bm_sim2real.bridge.records import pack_state, unpack_command
 from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
 from bm_sim2real.bridge.status import bridge_status
-from bm_sim2real.bridge.watch import LinkWatch
+from bm_sim2real.bridge.watch import LinkWatch, Trip
 from bm_sim2real.guard import CommandGuard
 from bm_sim2real.holds import hold_names
 from bm_sim2real.mailbox import PolicyCommand
@@ -43,7 +43,8 @@ class BridgeCore:
         """`robot` is connected. `is_wall` False: lockstep, where wall time means nothing."""
         self.robot, self.memory, self.config, self.log = robot, memory, config, log
         self.guard = CommandGuard(config.limits, is_hardware=config.is_hardware)
-        self.watch = LinkWatch(config.limits, frozenset({robot.guid, config.guardian_guid}), robot.publishers)
+        own = frozenset({robot.guid, config.guardian_guid})
+        self.watch = LinkWatch(config.limits, own, robot.publishers, is_dry_run=config.is_dry_run)
         self.holds = ClientHolds(config.limits, memory.words)
         self.estimate = PublishedEstimate(robot.features.tick_dt) if config.estimates_base else None
         self.tick_count = 0
@@ -51,11 +52,12 @@ class BridgeCore:
         self._newest: PolicyCommand | None = None
         self._seen_index = memory.command.index
         self._sequence = 0
-        self._lease_base = 0
-        self._lease_seq = 0
+        self._lease_base = self._lease_seq = self._lease_tick = 0
         self._wrong_lease_tick: int | None = None
         self._answered = {word: int(memory.words[word]) for word in (Word.ESTOP_REQUESTS, Word.RESET_REQUESTS)}
-        self._arm_answer = ""
+        self._arm_answer = self._reset_answer = ""
+        self._trip: Trip | None = None
+        self._is_ending = False
         self._logged_fault = self._logged_mode = None
         self._command_at = self._ticked_at = time.perf_counter()
         self.late = LateHistogram()
@@ -68,10 +70,13 @@ class BridgeCore:
         """The command that went out."""
         words, guard = self.memory.words, self.guard
         state = self.robot.read()
-        trip = self.watch.look(self.robot.low_state, self.robot.torso_imu, self.robot.charge)
-        if trip is not None:
-            guard.latch(*trip, source="bridge")
+        self._trip = self.watch.look(self.robot.low_state, self.robot.torso_imu, self.robot.charge)
+        if self._trip is not None:
+            guard.latch(*self._trip, source="bridge")
+        if self.watch.is_estop_pressed:
+            self.log.add("estop", self.tick_count, by="remote")
         self._take_command()
+        self._take_back_unused_lease()
         held = self.holds.tick(self.watch.holds(), self.watch.is_deadman_held)
         if held:
             self.log.add("hold", self.tick_count, holds=hold_names(held))
@@ -115,6 +120,16 @@ class BridgeCore:
         self.memory.words[Word.LEASE] = 0
         self._ask_damping()
 
+    def estop(self, by: str, reason: str) -> None:
+        """Damping from the next tick on, latched; logged even where another fault came first."""
+        self.log.add("estop", self.tick_count, by=by)
+        self.guard.estop(reason)
+
+    def end(self) -> None:
+        """The first step on the way out: disarmed, stiffness fades, and nobody is armed any more."""
+        self._is_ending = True
+        self.disarm()
+
     def damp(self) -> None:
         """On the way out: disarmed, and damping from the next tick on."""
         self.guard.latch("shutdown", "the bridge was told to end", source="bridge")
@@ -134,6 +149,11 @@ class BridgeCore:
     def arm_answer(self) -> str:
         """Why the last request to arm was refused; empty if it was not."""
         return self._arm_answer
+
+    @property
+    def reset_answer(self) -> str:
+        """Why the last request to reset was refused; empty if it was not."""
+        return self._reset_answer
 
     def timing_ms(self) -> dict[str, dict[str, float]]:
         """p50, p99, max since the start; the age while somebody is armed."""
@@ -167,12 +187,20 @@ class BridgeCore:
     def _accept(self, command: PolicyCommand) -> None:
         """Clients count from where they like: their sequence goes on where the last client's ended."""
         low = command.low
+        self._lease_tick = self.tick_count
         if low.seq > self._lease_seq:
             self._command_at = time.perf_counter()
         self._lease_seq = max(self._lease_seq, low.seq)
         seq = self._lease_base + low.seq
         self._sequence = max(self._sequence, seq)
         self._newest = dataclasses.replace(command, low=dataclasses.replace(low, seq=seq))
+
+    def _take_back_unused_lease(self) -> None:
+        """Whoever armed and then died in DAMPING trips no guard, and must not keep the robot from the next one."""
+        silent = self.tick_count - self._lease_tick
+        if silent > self.config.limits.lease_ticks and self.memory.words[Word.LEASE] and self.mode is Mode.DAMPING:
+            self.log.add("lease_lapsed", self.tick_count, silent_ticks=silent)
+            self.disarm()
 
     def _ask_damping(self) -> None:
         self._sequence += 1
@@ -184,7 +212,7 @@ class BridgeCore:
         words = self.memory.words
         if int(words[Word.ESTOP_REQUESTS]) != self._answered[Word.ESTOP_REQUESTS]:
             self._answered[Word.ESTOP_REQUESTS] = int(words[Word.ESTOP_REQUESTS])
-            self.guard.estop("asked for by a client")
+            self.estop("client", "asked for by a client")
         if int(words[Word.RESET_REQUESTS]) != self._answered[Word.RESET_REQUESTS]:
             self._reset()
         if words[Word.ARM_REQUEST] and words[Word.ARM_REQUEST] != words[Word.ARM_ANSWER]:
@@ -193,9 +221,11 @@ class BridgeCore:
             self.disarm()
 
     def _reset(self) -> None:
-        refusal = self.guard.reset()
+        """Forgets what is over. What the watch still sees would latch again in the next tick."""
+        refusal = self.guard.reset() if self._trip is None else ": ".join(self._trip)
         self.holds.reset()
-        self.log.add("reset", self.tick_count, refused=None if refusal is None else str(refusal))
+        self._reset_answer = "" if refusal is None else str(refusal)
+        self.log.add("reset", self.tick_count, refused=self._reset_answer or None)
         self._answered[Word.RESET_REQUESTS] = int(self.memory.words[Word.RESET_REQUESTS])
         self.publish_status()
         self.memory.words[Word.RESET_ANSWERS] = self._answered[Word.RESET_REQUESTS]
@@ -206,8 +236,10 @@ class BridgeCore:
         fault = self.guard.fault
         if fault is not None:
             self._arm_answer = f"a fault is latched ({fault}); reset it first"
+        elif self._is_ending:
+            self._arm_answer = "the bridge is ending"
         elif words[Word.LEASE]:
-            self._arm_answer = "another client has armed the robot"
+            self._arm_answer = "another client has armed the robot; disarm it there, or stop it and reset"
         elif self.config.demands_heartbeat and not self.holds.is_operator_there:
             self._arm_answer = "no operator heartbeat; hold L1 on the remote, or keep the operator's console open"
         elif words[Word.HOLDS]:
@@ -217,7 +249,7 @@ class BridgeCore:
             self._arm_answer = self.watch.arm_refusal(1.0 - 2.0 * float(x * x + y * y), needs_battery=needs_battery)
         self.log.add("arm", self.tick_count, refused=self._arm_answer)
         if not self._arm_answer:
-            self._lease_base, self._lease_seq = self._sequence, 0
+            self._lease_base, self._lease_seq, self._lease_tick = self._sequence, 0, self.tick_count
             self._seen_index = self.memory.command.index  # what a former client left there is not ours
             self._command_at = time.perf_counter()
             words[Word.LEASE] = lease

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import secrets
+import signal
 import subprocess
 import sys
 
@@ -16,6 +18,7 @@ from bm_sim2real.bridge.event_log import EventLog
 from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
 from bm_sim2real.guard import damping_command
+from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.process_signals import Stop
 from bm_sim2real.robots.simulation_config import TICK_DT
 from bm_sim2real.robots.unitree.dds import DdsLink, RawWriter
@@ -41,6 +44,11 @@ class SilenceCounter:
         return self.silent >= self._limit
 
 
+def damping_frame(memory: BridgeMemory, limits: GuardLimits) -> bytes:
+    """The one message that a guardian ever sends; the writer has told it the robot's variant."""
+    return LowCommandPacker(int(memory.words[Word.MODE_MACHINE]) - 1).pack(damping_command(limits))
+
+
 class Guardian:
     """Starts the writer, watches it, and damps after it. `run` is the life of the process."""
 
@@ -53,6 +61,7 @@ class Guardian:
         self._config = dataclasses.replace(config, guardian_guid=self._dds.guid)
         self._log = EventLog(config.log, "guardian")
         self._stop = Stop()
+        signal.signal(signal.SIGUSR1, self._on_estop)
         self._child: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
@@ -64,6 +73,7 @@ class Guardian:
             while True:
                 clock.wait()
                 ticks += 1
+                words[Word.GUARDIAN_BEATS] = ticks
                 if self._stop.requested:
                     words[Word.SHUTDOWN] = 1
                 if child.poll() is not None and (words[Word.HAS_ENDED] or not words[Word.IS_READY]):
@@ -73,6 +83,10 @@ class Guardian:
             return self._ended(child)
         finally:
             self._close()
+
+    def _on_estop(self, *_: object) -> None:
+        """As the writer's: whoever presses must not have to know which of the two processes is which."""
+        self._memory.words[Word.ESTOP_REQUESTS] = secrets.randbits(63)
 
     def _start_writer(self) -> subprocess.Popen[bytes]:
         fd = self._memory.fd
@@ -103,8 +117,7 @@ class Guardian:
         """Until SIGTERM or SIGINT, and for at least the time of an exit."""
         if self._config.is_dry_run:
             return
-        packer = LowCommandPacker(int(self._memory.words[Word.MODE_MACHINE]) - 1)
-        frame = packer.pack(damping_command(self._config.limits))
+        frame = damping_frame(self._memory, self._config.limits)
         clock, frames = WallClock(TICK_DT, slip_s=0.0), 0
         while not self._stop.requested or frames * TICK_DT < self._config.limits.exit_damping_s:
             clock.wait()

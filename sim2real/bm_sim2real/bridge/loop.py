@@ -8,11 +8,11 @@ from typing import Any
 from bm_core.errors import RobotError
 from bm_core.g1 import CONTROL_DT, G1
 from bm_sim2real.bridge.client import BridgeClient
-from bm_sim2real.faults import Fault
+from bm_sim2real.faults import Fault, Reaction
 from bm_sim2real.loop import StepListener
 from bm_sim2real.modes import Mode
 from bm_sim2real.state_machine import StateMachine
-from bm_sim2real.timing import percentiles
+from bm_sim2real.timing_window import TimingWindow
 
 
 class BridgedLoop:
@@ -21,7 +21,8 @@ class BridgedLoop:
     def __init__(self, client: BridgeClient, machine: StateMachine, listener: StepListener | None = None) -> None:
         self.client, self.machine = client, machine
         self._listener = listener
-        self._policy_s: list[float] = []
+        self._policy = TimingWindow()
+        self._was_armed = False
 
     def step(self) -> None:
         """Waits for the period, then reading, policy, mailbox. A fault of the bridge latches in the machine."""
@@ -30,13 +31,15 @@ class BridgedLoop:
         self.machine.bridge_holds = self.client.holds
         start = time.perf_counter()
         command = self.machine.step(state)
-        self._policy_s.append(time.perf_counter() - start)
+        policy_s = time.perf_counter() - start
         self.client.put(command)
+        self._policy.add(policy_s)
         if self._listener is not None:
-            self._listener.on_step(state, self.machine, command.low, self._policy_s[-1])
+            self._listener.on_step(state, self.machine, command.low, policy_s)
         fault = self.client.fault
         if fault is not None and self.machine.fault is None:
             self.machine.latch(fault)
+        self._watch_lease()
 
     def damp(self, seconds: float) -> None:
         """Gives the lease back, so that stiffness fades, and damps for that long. A dead bridge needs neither."""
@@ -63,7 +66,15 @@ class BridgedLoop:
     def timing_ms(self) -> dict[str, dict[str, float]]:
         """As ControlLoop's; period and age are the bridge's own."""
         timing = self.client.status().get("timing_ms", {})
-        return {"policy": percentiles(self._policy_s, 1e3), **timing}
+        return {"policy": self._policy.percentiles_ms(), **timing}
+
+    def _watch_lease(self) -> None:
+        """A policy that goes on without being obeyed would find the robot elsewhere the next time it is."""
+        is_armed = self.client.is_armed
+        if self._was_armed and not is_armed and self.machine.mode is not Mode.DAMPING:
+            detail = "the bridge has taken the lease back"
+            self.machine.latch(Fault("lease_lost", Reaction.DAMPING, 0, detail, source="bridge"))
+        self._was_armed = is_armed
 
     def notes(self) -> dict[str, Any]:
         """As ControlLoop's."""

@@ -24,11 +24,12 @@ class BridgedSession:
         operator: Operator,
         config: SessionConfig,
         report: Report,
-        is_stopped: Callable[[], bool] = lambda: False,
+        stops: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`is_stopped`: whether the run shall end now, damping."""
+        """`stops`: how often the run has been asked to end. The first time it ends in good order: a robot that walks
+        brakes and stands until somebody holds the rope; once more, and it damps where it is."""
         self._loop, self._operator, self._config, self._report = loop, operator, config, report
-        self._is_stopped = is_stopped
+        self._stops, self._most_stops = stops, 0
         self._steps = 0
         self._mode: Mode | None = None
 
@@ -46,8 +47,11 @@ class BridgedSession:
             return
         loop.client.arm()
         try:
-            self._up()
-            self._play(clip)
+            try:
+                self._up()
+                self._play(clip)
+            finally:
+                self._down()
         finally:
             if loop.fault is not None:
                 self._report(self.time, f"fault: {loop.fault}")
@@ -61,7 +65,7 @@ class BridgedSession:
 
     @property
     def _is_over(self) -> bool:
-        return self._loop.fault is not None or self._is_stopped()
+        return self._loop.fault is not None or self._stops() > self._most_stops
 
     def _up(self) -> None:
         machine, client = self._loop.machine, self._loop.client
@@ -90,6 +94,15 @@ class BridgedSession:
             self._report(self.time, f"playing {clip.name}, {clip.duration:.1f} s")
             self._while(lambda: machine.mode is Mode.RUNNING)
             self._wait(self._config.settle_s)
+
+    def _down(self) -> None:
+        """Damping lets a standing robot fall: first it stands still, and stays until somebody holds it."""
+        machine, self._most_stops = self._loop.machine, self._stops()
+        if machine.mode is Mode.RUNNING:
+            machine.brake(self._loop.client.read())
+        self._while(lambda: machine.mode is Mode.BRAKE)
+        if machine.mode is Mode.STAND and not self._is_over:
+            self._confirm("Pull the rope taut. Damp?")
 
     def _confirm(self, text: str) -> None:
         self._operator.ask(text)

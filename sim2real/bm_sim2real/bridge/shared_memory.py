@@ -22,7 +22,7 @@ from bm_core.errors import RobotError
 from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
 
 MAGIC = 0x424D4252_49444745
-SCHEMA = 3
+SCHEMA = 4
 FOLDER = Path("/dev/shm")
 _WORDS = 32
 _HEADER = 8 * _WORDS
@@ -53,7 +53,7 @@ class Word(IntEnum):
     ARM_ANSWER = 10
     """The request that was answered last; LEASE or the status say how (writer)."""
     ESTOP_REQUESTS = 11
-    """Counts (client)."""
+    """Another number at each press (client)."""
     RESET_REQUESTS = 12
     """Counts (client)."""
     RESET_ANSWERS = 13
@@ -68,6 +68,8 @@ class Word(IntEnum):
     """Counts; a person is there (client)."""
     HOLDS = 18
     """Bits of Hold: why the armed client has to brake and stand (writer)."""
+    GUARDIAN_BEATS = 20
+    """Counts; the guardian watches (guardian)."""
     ESTIMATE_RESETS = 19
     """Counts requests to begin the estimate anew, standing at x = y = 0 (client)."""
 
@@ -160,9 +162,9 @@ class BridgeMemory:
             owner = _owner(fd)
             os.close(fd)
             raise RobotError(f"{interface}: another bridge{owner} has this robot; end it first")
-        os.ftruncate(fd, 0)
-        os.ftruncate(fd, cls.size())
+        os.ftruncate(fd, cls.size())  # never to 0 first: clients of an older bridge may still look at this file
         memory = cls(fd)
+        memory._view[:] = bytes(cls.size())
         memory.words[Word.SCHEMA] = SCHEMA
         memory.words[Word.GUARDIAN_PID] = os.getpid()
         memory.words[Word.MAGIC] = MAGIC

@@ -21,6 +21,7 @@ def bridge_status(core: BridgeCore) -> dict[str, Any]:
         "mode": core.mode.value,
         "is_armed": bool(words[Word.LEASE]),
         "arm_refusal": core.arm_answer,
+        "reset_refusal": core.reset_answer,
         "fault": None if fault is None else dataclasses.asdict(fault),
         "holds": hold_names(int(words[Word.HOLDS])),
         "is_operator_there": core.holds.is_operator_there,

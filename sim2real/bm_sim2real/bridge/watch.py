@@ -26,9 +26,16 @@ Trip = tuple[str, str]
 class LinkWatch:
     """Looks at each reading; `arm_refusal` is why the robot must not be armed now, empty if it may."""
 
-    def __init__(self, limits: GuardLimits, own: frozenset[str], publishers: Callable[[], frozenset[str]]) -> None:
-        """`own`: DDS GUIDs of our own writers."""
-        self._limits, self._own, self._publishers = limits, own, publishers
+    def __init__(
+        self,
+        limits: GuardLimits,
+        own: frozenset[str],
+        publishers: Callable[[], frozenset[str]],
+        *,
+        is_dry_run: bool = False,
+    ) -> None:
+        """`own`: DDS GUIDs of our own writers. Who sends nothing is in nobody's way: a dry run tolerates others."""
+        self._limits, self._own, self._publishers, self._is_dry_run = limits, own, publishers, is_dry_run
         self._edges = RemoteEdges()
         self._ticks = 0
         self._torso = TorsoImuCheck(limits)
@@ -39,19 +46,25 @@ class LinkWatch:
         self.hottest_joint = ""
         self.is_deadman_held = False
         """The remote's deadman key is down: somebody is there."""
+        self.is_estop_pressed = False
+        """The remote's red button went down with this reading."""
 
     def look(self, reading: LowState, torso: TorsoImu | None, charge: float | None) -> Trip | None:
-        """Once a tick; `torso` and `charge` (%, as the battery says) where there are any."""
-        if self._ticks % PUBLISHERS_EVERY == 0:
+        """Once a tick; `torso` and `charge` (%, as the battery says) where there are any.
+
+        What is wrong is said in every tick in which it is wrong: a button that is still held allows no reset.
+        """
+        if self._ticks % PUBLISHERS_EVERY == 0 and not self._is_dry_run:
             self.strangers = self._publishers() - self._own
         self._ticks += 1
         buttons = read_remote(reading.remote).buttons
         self.is_deadman_held = bool(buttons & DEADMAN)
         pressed, _ = self._edges.update(buttons)
+        self.is_estop_pressed = bool(pressed & ESTOP)
         self.battery.look(reading.motor_voltage, charge)
         joint = int(reading.motor_temperature.argmax())
         self.hottest, self.hottest_joint = float(reading.motor_temperature[joint]), G1.joint_names[joint]
-        if pressed & ESTOP:
+        if buttons & ESTOP:
             return "estop", "red button (B) of the remote"
         if self.strangers:
             return (

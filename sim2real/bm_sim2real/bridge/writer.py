@@ -51,18 +51,15 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(core: BridgeCore, signals: _Signals) -> None:
-    guardian, dt = os.getppid(), core.robot.features.tick_dt
-    clock = WallClock(dt)
+    dt = core.robot.features.tick_dt
+    clock, guardian = WallClock(dt), _GuardianWatch(core)
     while not core.memory.words[Word.SHUTDOWN] and not signals.ends:
-        core.tick(clock.wait())
-        if signals.takes_estop():
-            core.guard.estop("signal SIGUSR1")
-        if core.tick_count % _PARENT_EVERY == 0 and os.getppid() != guardian:
-            core.guard.latch("guardian_lost", "the guardian process is gone", source="bridge")
-    core.disarm()
-    _keep_ticking(core, clock, core.config.limits.release_ticks * dt)
+        _tick(core, clock, signals)
+        guardian.look()
+    core.end()
+    _keep_ticking(core, clock, signals, core.config.limits.release_ticks * dt)
     core.damp()
-    _keep_ticking(core, clock, core.config.limits.exit_damping_s)
+    _keep_ticking(core, clock, signals, core.config.limits.exit_damping_s)
     try:
         core.robot.hand_back()
     except BmError as error:
@@ -71,10 +68,39 @@ def _run(core: BridgeCore, signals: _Signals) -> None:
     core.log.add("end", core.tick_count, status=core.status())
 
 
-def _keep_ticking(core: BridgeCore, clock: WallClock, seconds: float) -> None:
+def _tick(core: BridgeCore, clock: WallClock, signals: _Signals) -> None:
+    core.tick(clock.wait())
+    if signals.takes_estop():
+        core.estop("signal", "signal SIGUSR1")
+
+
+def _keep_ticking(core: BridgeCore, clock: WallClock, signals: _Signals, seconds: float) -> None:
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        core.tick(clock.wait())
+        _tick(core, clock, signals)
+
+
+class _GuardianWatch:
+    """Whether somebody would damp after us: the guardian lives, and it moves."""
+
+    def __init__(self, core: BridgeCore) -> None:
+        self._core, self._words = core, core.memory.words
+        # From the memory, not from getppid: who died while we connected was never our parent here.
+        self._pid = int(self._words[Word.GUARDIAN_PID])
+        self._beats, self._seen_tick = -1, 0
+
+    def look(self) -> None:
+        """Once a tick."""
+        tick, limit = self._core.tick_count, self._core.config.limits.guardian_lost_ticks
+        if tick % _PARENT_EVERY:
+            return
+        beats = int(self._words[Word.GUARDIAN_BEATS])
+        if beats != self._beats:
+            self._beats, self._seen_tick = beats, tick
+        if os.getppid() != self._pid:
+            self._core.guard.latch("guardian_lost", "the guardian process is gone", source="bridge")
+        elif tick - self._seen_tick >= limit:
+            self._core.guard.latch("guardian_lost", f"the guardian stands still for {limit} ticks", source="bridge")
 
 
 class _Signals:

@@ -104,7 +104,7 @@ class HardwareRun:
         loop = BridgedLoop(client, machine, recorder)
         config = SessionConfig(stand_s=self.seconds)
         try:
-            BridgedSession(loop, operator, config, report, lambda: stop.requested).run(clip)
+            BridgedSession(loop, operator, config, report, lambda: stop.count).run(clip)
         finally:
             notes = loop.notes()
             if recorder is not None:

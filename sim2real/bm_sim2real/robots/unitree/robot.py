@@ -33,6 +33,8 @@ _TORSO_SILENT = 25
 """Reads (50 ms) without a torso IMU's message after which there is none."""
 _BMS_EVERY = 50
 """Reads between two looks at the battery."""
+_BMS_SILENT = 100
+"""Looks (10 s) without a message after which the battery's own word is too old to count."""
 _REORDERED_MS = 1000
 """A robot clock up to this much behind the newest is an old message, more is a robot that has restarted."""
 
@@ -89,7 +91,7 @@ class UnitreeRobot:
         self.torso_imu: TorsoImu | None = None
         """The newest reading of the IMU in the torso; None without one, or if it has fallen silent."""
         self.charge: float | None = None
-        """% as the battery said last; None if it never did."""
+        """% as the battery said last; None if it never did, or has fallen silent."""
         self._link: Link | None = None
 
     def connect(self, *, listens_only: bool = False) -> None:
@@ -103,7 +105,7 @@ class UnitreeRobot:
             self._reader = link.reader(LOW_STATE_TOPIC, sdk.LowState, depth=self.config.read_depth)
             self._torso_reader = link.reader(TORSO_IMU_TOPIC, sdk.ImuState)
             self._bms_reader = link.reader(BMS_TOPIC, sdk.BmsState)
-            self._seq, self._torso_age, self._reads = -1, 0, 0
+            self._seq, self._torso_age, self._bms_age, self._reads = -1, 0, 0, 0
             self._newest: LowState | None = None
             self._writer: Writer | None = None
             self._wait_for_state()
@@ -188,8 +190,11 @@ class UnitreeRobot:
             self.torso_imu = None
         self._reads += 1
         if self._reads % _BMS_EVERY == 0:
+            self._bms_age += 1
             for message in self._bms_reader.take():
-                self.charge = read_bms(message)
+                self.charge, self._bms_age = read_bms(message), 0
+            if self._bms_age > _BMS_SILENT:
+                self.charge = None
 
     def _take(self) -> None:
         for message in self._reader.take():
