@@ -6,6 +6,7 @@ import torch
 
 from bm_core.errors import ConfigError
 from bm_training.sampling import AdaptiveSampler, AdaptiveSamplerConfig
+from bm_training.sampling.bin_history import BinHistory, bin_axis, read_bin_history
 from bm_training.sampling.heatmap import heatmap_image, heatmap_png
 
 
@@ -18,7 +19,7 @@ def trained(failing_bin, iterations=4):
         sampler.add_failures(torch.tensor([failing_bin]), torch.tensor([50.0], dtype=torch.float64))
         sampler.end_iteration()
         snapshots.append(sampler.snapshot())
-    return sampler, snapshots
+    return bin_axis(sampler), snapshots
 
 
 def test_png_has_the_signature_of_the_format():
@@ -39,7 +40,28 @@ def test_a_failing_bin_is_bright_in_its_own_row():
 
 
 def test_one_snapshot_is_enough_and_none_is_refused():
-    sampler, snapshots = trained(failing_bin=1, iterations=1)
-    assert heatmap_png(sampler, snapshots)
+    axis, snapshots = trained(failing_bin=1, iterations=1)
+    assert heatmap_png(axis, snapshots)
     with pytest.raises(ConfigError, match="at least one snapshot"):
-        heatmap_png(sampler, [])
+        heatmap_png(axis, [])
+
+
+def test_the_history_of_a_run_is_read_back_while_it_grows(tmp_path):
+    axis, snapshots = trained(failing_bin=2)
+    history = BinHistory(tmp_path, axis)
+    for snapshot in snapshots[:2]:
+        history.add(snapshot)
+    assert len(read_bin_history(tmp_path)[1]) == 2
+    resumed = BinHistory(tmp_path, axis)
+    for snapshot in snapshots[1:]:  # the second one again
+        resumed.add(snapshot)
+    again, read = read_bin_history(tmp_path)
+    assert [snapshot.iteration for snapshot in read] == [1, 2, 3, 4]
+    np.testing.assert_allclose(read[-1].failure_rate, snapshots[-1].failure_rate, atol=1e-4)
+    # walk has bins 0 and 1, kick 2 and 3.
+    assert (again.names, again.first_bin, again.bin_name(3)) == (("walk", "kick"), (0, 2), "kick[1]")
+
+
+def test_a_folder_without_history_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no table of bins"):
+        read_bin_history(tmp_path)

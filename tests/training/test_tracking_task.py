@@ -47,8 +47,9 @@ def test_the_simulated_robot_has_the_published_mass_and_knee_motor(probe):
 
 
 def test_observation_sizes(probe):
-    assert probe["policy_dim"] == 160 + 3 * 39
-    assert probe["critic_dim"] == 286 + 1 + 3 * 39
+    # Three frames ahead, two motion ids; the critic sees the delay, too.
+    assert probe["policy_dim"] == 160 + 3 * 39 + 2
+    assert probe["critic_dim"] == 286 + 1 + 3 * 39 + 2
 
 
 def test_a_replayed_clip_is_tracked_perfectly(probe):
@@ -60,7 +61,8 @@ def test_a_replayed_clip_is_tracked_perfectly(probe):
 
 
 def test_observation_equals_the_runtimes(probe):
-    assert set(probe["observation"]) >= {"motion_anchor_pos_b", "base_lin_vel", "reference_window"}
+    terms = {"motion_anchor_pos_b", "base_lin_vel", "reference_window", "motion_id[another]", "motion_id[sway]"}
+    assert set(probe["observation"]) >= terms
     assert max(probe["observation"].values()) < 1e-4
 
 

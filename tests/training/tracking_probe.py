@@ -205,6 +205,7 @@ def main() -> None:
         device="cpu",
         state_estimation=True,
         reference_window=(4, 8, 16),  # as the shipped policy has it
+        motion_ids=("another", "sway"),
         play=True,
     )
     env = ManagerBasedRLEnv(tracking_env_cfg(task))

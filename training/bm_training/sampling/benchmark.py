@@ -46,7 +46,7 @@ def benchmark_sampler(
         generator = torch.Generator(device).manual_seed(0)
         sampler = AdaptiveSampler(AdaptiveSamplerConfig(), lengths, [1.0] * motions, _FPS, generator)
         for operation, function in _operations(sampler, num_envs).items():
-            p50, p99, slowest = _percentiles(function, repeats, sampler.device)
+            p50, p99, slowest = percentiles(function, repeats, sampler.device)
             row = BenchmarkRow(
                 motions=motions, bins=sampler.bins.num_bins, operation=operation, p50_ms=p50, p99_ms=p99, max_ms=slowest
             )
@@ -68,7 +68,9 @@ def _operations(sampler: AdaptiveSampler, num_envs: int) -> dict[str, Callable[[
     }
 
 
-def _percentiles(function: Callable[[], object], repeats: int, device: torch.device) -> tuple[float, float, float]:
+def percentiles(function: Callable[[], object], repeats: int, device: torch.device) -> tuple[float, float, float]:
+    """p50, p99 and maximum of its time, ms; waits for the device before and after each call."""
+
     def wait() -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)

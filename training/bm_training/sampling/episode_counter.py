@@ -33,6 +33,10 @@ class EpisodeCounter:
         self._is_open[env_ids] = True
         self._sampler.add_entries(index, torch.ones_like(index, dtype=torch.float64))
 
+    def episode_state(self) -> dict[str, Tensor]:
+        """What the coming counts depend on, the tensors themselves."""
+        return {"bin": self._bin, "entered": self._entered, "is_open": self._is_open}
+
     def restart(self, mask: Tensor, motion_id: Tensor, frame: Tensor) -> None:
         """`start` for the environments of `mask` (E,) among all; motion_id, frame (E,)."""
         index = self._sampler.bins.bin_of(motion_id, frame)

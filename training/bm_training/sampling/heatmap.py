@@ -12,34 +12,35 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from bm_core.errors import ConfigError
-from bm_training.sampling.adaptive_sampler import AdaptiveSampler, SamplerSnapshot
+from bm_training.sampling.adaptive_sampler import SamplerSnapshot
+from bm_training.sampling.bin_history import BinAxis
 
 _MAX_LABELS = 40
 _DPI = 100
 
 
-def heatmap_png(sampler: AdaptiveSampler, snapshots: Sequence[SamplerSnapshot]) -> bytes:
+def heatmap_png(axis: BinAxis, snapshots: Sequence[SamplerSnapshot]) -> bytes:
     """PNG file contents, for an HTML page. Raises ConfigError for no snapshots or those of another table."""
     buffer = io.BytesIO()
-    _draw(sampler, snapshots).print_png(buffer)
+    _draw(axis, snapshots).print_png(buffer)
     return buffer.getvalue()
 
 
-def heatmap_image(sampler: AdaptiveSampler, snapshots: Sequence[SamplerSnapshot]) -> np.ndarray:
+def heatmap_image(axis: BinAxis, snapshots: Sequence[SamplerSnapshot]) -> np.ndarray:
     """(H, W, 3) uint8, for `SummaryWriter.add_image(..., dataformats="HWC")`. Raises as `heatmap_png`."""
-    canvas = _draw(sampler, snapshots)
+    canvas = _draw(axis, snapshots)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _draw(sampler: AdaptiveSampler, snapshots: Sequence[SamplerSnapshot]) -> FigureCanvasAgg:
-    num_bins = sampler.bins.num_bins
+def _draw(axis: BinAxis, snapshots: Sequence[SamplerSnapshot]) -> FigureCanvasAgg:
+    num_bins = axis.num_bins
     if not snapshots or any(len(snapshot.probability) != num_bins for snapshot in snapshots):
-        raise ConfigError(f"heat map: needs at least one snapshot, each of this sampler's {num_bins} bins")
+        raise ConfigError(f"heat map: needs at least one snapshot, each of the table's {num_bins} bins")
     iterations = np.array([snapshot.iteration for snapshot in snapshots], dtype=float)
     rate = np.stack([snapshot.failure_rate for snapshot in snapshots], axis=1)
     # Probability against plain weight x duration: a bare probability would show mostly which bins are short.
-    base = sampler.base_probabilities.cpu().numpy()[:, None]
+    base = np.array(axis.base)[:, None]
     emphasis = np.stack([snapshot.probability for snapshot in snapshots], axis=1) / np.maximum(base, 1e-12)
 
     # A figure of its own, not pyplot's: no global state, no display.
@@ -47,7 +48,7 @@ def _draw(sampler: AdaptiveSampler, snapshots: Sequence[SamplerSnapshot]) -> Fig
     left, right = canvas.figure.subplots(1, 2, sharey=True)
     _panel(left, iterations, rate, title="failure rate")
     _panel(right, iterations, emphasis, title="probability / (weight x duration)")
-    _label_motions(left, sampler)
+    _label_motions(left, axis)
     return canvas
 
 
@@ -62,10 +63,13 @@ def _panel(axes: Axes, iterations: np.ndarray, values: np.ndarray, *, title: str
     axes.figure.colorbar(mesh, ax=axes)
 
 
-def _label_motions(axes: Axes, sampler: AdaptiveSampler) -> None:
-    first = sampler.bins.motion_first_bin.cpu().numpy()
-    middle = first + 0.5 * sampler.bins.motion_num_bins.cpu().numpy()
-    # One clip for each of the label slots: no two names over each other.
-    shown = np.unique(middle * _MAX_LABELS // sampler.bins.num_bins, return_index=True)[1]
-    axes.set_yticks(middle[shown], [sampler.names[i] for i in shown], fontsize=7)
+def _label_motions(axes: Axes, axis: BinAxis) -> None:
+    edges = np.append(axis.first_bin, axis.num_bins)
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    shown, last = [], -np.inf
+    for number, place in enumerate(middle):
+        if place - last >= axis.num_bins / _MAX_LABELS:  # no two names over each other
+            shown.append(number)
+            last = place
+    axes.set_yticks(middle[shown], [axis.names[i] for i in shown], fontsize=7)
     axes.set_ylabel("clips, a row per bin")

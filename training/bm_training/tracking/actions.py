@@ -99,6 +99,11 @@ class DelayedJointPosition(ActionTerm):
         mask[slice(None) if env_ids is None else env_ids] = True
         self.restart(mask)
 
+    def episode_state(self) -> dict[str, Tensor]:
+        """What the coming steps depend on, the tensors themselves; default_joint_pos, too, for the record."""
+        names = ("_raw", "_target", "_previous", "_delay", "_is_new")
+        return {name: getattr(self, name) for name in names} | {"default_joint_pos": self.default_joint_pos}
+
     def restart(self, mask: Tensor) -> None:
         """`reset` for the environments of `mask` (E,)."""
         column = mask[:, None]

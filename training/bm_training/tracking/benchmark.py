@@ -36,6 +36,8 @@ class Benchmark:
     device: str = "cuda:0"
     motion: Path | None = None
     """Clip that both sides track; default: the shipped dance."""
+    library_minutes: float = 0.0
+    """Ours: repeat the clip until the library lasts this long; 0: once."""
     hidden_dims: tuple[int, ...] = (512, 256, 128)
     """Of actor and critic, both sides."""
     njmax: int = 250
@@ -90,6 +92,7 @@ class Benchmark:
             "num_envs": num_envs,
             "device": self.device,
             "motion": str(clip),
+            "library_minutes": max(self.library_minutes, 1.0e-3),
             "hidden_dims": list(self.hidden_dims),
             "njmax": self.njmax,
             "nconmax": self.nconmax,
@@ -155,11 +158,12 @@ def summarize(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
-    headings = f"{'training/s':>12}{'env only/s':>12}{'empty MDP/s':>13}{'collect s':>11}{'learn s':>9}"
+    headings = f"{'training/s':>12}{'env only/s':>12}{'empty MDP/s':>13}{'collect s':>11}{'learn s':>9}{'MiB':>9}"
     lines = [f"{'robots':>7} {'side':<7}{headings}"]
     for row in rows:
         physics = f"{row['physics_steps_per_s']:>13,.0f}" if "physics_steps_per_s" in row else f"{'-':>13}"
         parts = f"{row.get('collect_s', float('nan')):>11.3f}{row.get('learn_s', float('nan')):>9.3f}"
+        parts += f"{row.get('memory_mib', float('nan')):>9,.0f}"
         rates = f"{row['training_steps_per_s']:>12,.0f}{row['env_steps_per_s']:>12,.0f}"
         lines.append(f"{row['num_envs']:>7} {row['side']:<7}{rates}{physics}{parts}")
         if "profile" in row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import tempfile
 import time
@@ -41,6 +42,7 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
             result = {"side": "ours", "num_envs": task.num_envs, **_training(env, task.device, options)}
             result["env_steps_per_s"] = _env_rate(env, options["env_steps"])
             result["physics_steps_per_s"] = _physics_rate(env, options["env_steps"])
+            result["memory_mib"] = _memory_mib(task.device)
             if options["profile"]:
                 from bm_training.tracking.step_profile import profile_steps
 
@@ -52,11 +54,12 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
 
 def _task(options: dict[str, Any]) -> TaskConfig:
     from bm_training.tracking.env_cfg import Backend, TaskConfig
-    from bm_training.tracking.motion_set import motion_set_of_paths
+    from bm_training.tracking.motion_set import motion_set_of_paths, repeated
 
     device = options["device"]
+    motions = repeated(motion_set_of_paths([options["motion"]]), options["library_minutes"])
     return TaskConfig(
-        load_motions=motion_set_of_paths([options["motion"]]).on_device,
+        load_motions=motions.on_device,
         num_envs=options["num_envs"],
         backend=Backend(options.get("backend", "newton")),
         device=device,
@@ -71,7 +74,8 @@ def _training(env: TrackingEnv, device: str, options: dict[str, Any]) -> dict[st
     """Rate over whole iterations, logging included; checkpoints are written before and after."""
     from bm_training.tracking.distributed import Ranks
     from bm_training.tracking.ppo_cfg import PpoConfig
-    from bm_training.tracking.runner import Runner, RunnerConfig
+    from bm_training.tracking.runner import Runner
+    from bm_training.tracking.runner_config import RunnerConfig
 
     warm_up, count = options["warm_up"], options["iterations"]
     ppo = PpoConfig(hidden_dims=tuple(options["hidden_dims"]), init_std=1.0)
@@ -111,6 +115,14 @@ def _physics_rate(env: TrackingEnv, steps: int) -> float:
         _simulate(env, _EPISODE)
         spent += _clock(env) - started
     return (steps // _EPISODE) * _EPISODE * env.num_envs / spent
+
+
+def _memory_mib(device: str) -> float:
+    """In use on the GPU, whoever allocated it; on the CPU what this process ever held."""
+    if device.startswith("cuda"):
+        free, total = torch.cuda.mem_get_info()
+        return (total - free) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def _simulate(env: TrackingEnv, count: int) -> None:

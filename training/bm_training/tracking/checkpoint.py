@@ -42,6 +42,18 @@ class CheckpointFolder:
         """Replace best.pt."""
         _write(state, self.folder / _BEST)
 
+    def save_environment(self, state: dict[str, Any], rank: int) -> None:
+        """Replace environment_R.pt, which belongs to the newest numbered checkpoint alone."""
+        _write(state, self.folder / f"environment_{rank}.pt")
+
+    def load_environment(self, iteration: int, rank: int, device: str) -> dict[str, Any] | None:
+        """What `save_environment` wrote after that iteration; None if it is of another one, or not there."""
+        path = self.folder / f"environment_{rank}.pt"
+        if not path.is_file():
+            return None
+        state = torch.load(path, map_location=device, weights_only=False)
+        return state if state.get("iteration") == iteration else None
+
     def numbered(self) -> list[Path]:
         """model_*.pt, oldest first."""
         return sorted(self.folder.glob("model_*.pt"))

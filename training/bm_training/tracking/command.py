@@ -27,6 +27,7 @@ from bm_training.sampling import (
     start_state,
 )
 from bm_training.tracking.bilinear_rotations import quat_multiply
+from bm_training.tracking.error_log import ErrorLog
 from bm_training.tracking.errors import TrackingErrors, tracking_errors
 from bm_training.tracking.motion_library import MotionFrames, MotionWindow
 from bm_training.tracking.motion_set import TrainingMotions
@@ -78,13 +79,15 @@ class MotionCommand(CommandTerm):
         self._joint_lower, self._joint_upper = limits[..., 0], limits[..., 1]
         self.draw_starts: Callable[[Tensor], tuple[Tensor, Tensor]] = lambda mask: self.sampler.sample(len(mask))
         """Mask (E,) of environments -> motions and start frames, (E,) each; an evaluation puts its own plan here."""
-        self.listeners: list[Callable[[TrackingErrors], None]] = [self._log_errors]
+        self.listeners: list[Callable[[TrackingErrors], None]] = [lambda errors: self.error_log.add(self, errors)]
         """Called with the errors of each step, before resets change anything."""
+        self.episode_draw = torch.ones(self.num_envs, device=self.device)
+        """(E,) uniform in [0, 1), drawn at each start: what holds for an episode in a share of them goes by it."""
+        self._one_hot: dict[tuple[str, ...], Tensor] = {}
         self._scales: dict[tuple[float, ...], Tensor] = {}
         self._reference: MotionFrames | None = None
         self._errors: TrackingErrors | None = None
-        self._error_sums = torch.zeros(len(_LOGGED), device=self.device)
-        self._error_count = 0
+        self.error_log = ErrorLog(self.library.names, self.device)
 
     # -- what the other managers read
 
@@ -118,6 +121,14 @@ class MotionCommand(CommandTerm):
                 listener(self._errors)
         return self._errors
 
+    def one_hot(self, motions: tuple[str, ...]) -> Tensor:
+        """(E, len(motions)) 1 where a clip of that name is followed, else 0."""
+        table = self._one_hot.get(motions)
+        if table is None:
+            rows = [[float(name == motion) for motion in motions] for name in self.library.names]
+            table = self._one_hot[motions] = torch.tensor(rows, device=self.device)
+        return table[self.motion_id]
+
     def is_over(self) -> Tensor:
         """(E,) the frame just evaluated was its clip's last."""
         return self.library.is_over(self.motion_id, self.frame)
@@ -140,8 +151,19 @@ class MotionCommand(CommandTerm):
         # The robot stands on `frame`; what it has to reach by the end of the next step is the one after.
         self.frame[ids] = frame + 1
         self._reference = None
+        self.episode_draw[ids] = torch.rand(len(ids), device=self.device)
         self.counter.start(ids, motion_id, frame)
         self._write_start(ids, motion_id, frame, state_motion, state_frame)
+
+    def episode_state(self) -> dict[str, Tensor]:
+        """Which frame each environment faces and what is counted for it, the tensors themselves."""
+        own = {"motion_id": self.motion_id, "frame": self.frame, "draw": self.episode_draw}
+        return own | self.counter.episode_state()
+
+    def forget(self) -> None:
+        """What was computed from the simulation's state is stale."""
+        self._reference = self._errors = None
+        self.robot.invalidate()
 
     def restart(self, mask: Tensor) -> None:
         """`reset` for the environments of `mask` (E,), without the host having to know which these are."""
@@ -151,6 +173,7 @@ class MotionCommand(CommandTerm):
         self.motion_id = torch.where(mask, motion_id, self.motion_id)
         self.frame = torch.where(mask, frame + 1, self.frame)
         self._reference = None
+        self.episode_draw = torch.where(mask, torch.rand_like(self.episode_draw), self.episode_draw)
         self.counter.restart(mask, motion_id, frame)
         start = self._start(motion_id, frame, state_motion, state_frame, (self._joint_lower, self._joint_upper))
         self.robot.write_masked(mask, *start)
@@ -209,40 +232,6 @@ class MotionCommand(CommandTerm):
         if isinstance(env_ids, slice):
             return torch.arange(self.num_envs, device=self.device)[env_ids]
         return torch.as_tensor(env_ids, device=self.device).long()
-
-    # -- log
-
-    def _log_errors(self, errors: TrackingErrors) -> None:
-        reference = self.reference
-        values = (
-            errors.anchor_pos_sq.sqrt().mean(),
-            errors.anchor_ori.mean(),
-            errors.body_pos_sq.sqrt().mean(),
-            errors.body_ori.mean(),
-            errors.body_lin_vel_sq.sqrt().mean(),
-            errors.body_ang_vel_sq.sqrt().mean(),
-            (reference.joint_pos - self.robot.joint_pos).abs().mean(),
-        )
-        self._error_sums += torch.stack(values)
-        self._error_count += 1
-
-    def pop_mean_errors(self) -> dict[str, float]:
-        """Means over environments and steps since the last call; one device synchronisation."""
-        means = (self._error_sums / max(self._error_count, 1)).tolist()
-        self._error_sums.zero_()
-        self._error_count = 0
-        return dict(zip(_LOGGED, means, strict=True))
-
-
-_LOGGED = (
-    "anchor_pos_m",
-    "anchor_ori_rad",
-    "body_pos_m",
-    "body_ori_rad",
-    "body_lin_vel_m_s",
-    "body_ang_vel_rad_s",
-    "joint_pos_rad",
-)
 
 
 @dataclass(frozen=True, kw_only=True)

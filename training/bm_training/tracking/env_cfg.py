@@ -11,7 +11,6 @@ from isaaclab.envs import ManagerBasedRLEnvCfg
 from isaaclab.managers import (
     EventTermCfg,
     ObservationGroupCfg,
-    ObservationTermCfg,
     RewardTermCfg,
     SceneEntityCfg,
     TerminationTermCfg,
@@ -21,28 +20,18 @@ from isaaclab.sensors import ContactSensorCfg
 from isaaclab.sim import SimulationCfg
 from isaaclab.terrains import TerrainImporterCfg
 from isaaclab.utils import configclass
-from isaaclab.utils.noise import UniformNoiseCfg
 
 from bm_core.g1 import ANCHOR_BODY, CONTROL_DT, END_EFFECTORS
 from bm_core.observation_terms import ObservationTerm, tracker_terms
 from bm_training.sampling import AdaptiveSamplerConfig, StartStateConfig
-from bm_training.tracking import actions, command, events, observations, rewards, terminations
+from bm_training.tracking import actions, command, events, rewards, terminations
 from bm_training.tracking.motion_set import TrainingMotions
+from bm_training.tracking.observation_groups import actor_group, critic_group, window_union
 from bm_training.tracking.robot_asset import g1_articulation
 from bm_training.tracking.robot_usd import ground_usd
 
 PHYSICS_DT = 0.005
 DECIMATION = round(CONTROL_DT / PHYSICS_DT)
-
-_NOISE = {
-    "motion_anchor_pos_b": 0.25,
-    "motion_anchor_ori_b": 0.05,
-    "base_lin_vel": 0.5,
-    "base_ang_vel": 0.2,
-    "joint_pos": 0.01,
-    "joint_vel": 0.5,
-}
-"""Half range of the uniform noise on the policy's terms (beyondmimic 1.3); others have none."""
 
 _SENSOR = "contact_forces"
 
@@ -72,6 +61,10 @@ class TaskConfig:
     """Policy also sees motion_anchor_pos_b and base_lin_vel, which need an estimate of the base."""
     reference_window: tuple[int, ...] = ()
     """Future frames in the policy's observation, control steps ahead; () for none."""
+    motion_ids: tuple[str, ...] = ()
+    """Clips that the policy is told apart by name; () for none."""
+    teacher_terms: tuple[tuple[ObservationTerm, ...], ...] = ()
+    """What other policies shall see of the same robots, without noise: groups teacher_0, teacher_1, ..."""
     play: bool = False
     """No noise, pushes, delay or randomisation, no time limit, starts at frame 0."""
     max_delay_steps: int = 4
@@ -88,7 +81,9 @@ class TaskConfig:
     @property
     def terms(self) -> tuple[ObservationTerm, ...]:
         """The policy's observation, as the bundle's contract names it."""
-        return tracker_terms(state_estimation=self.state_estimation, window_steps=self.reference_window)
+        return tracker_terms(
+            state_estimation=self.state_estimation, window_steps=self.reference_window, motions=self.motion_ids
+        )
 
 
 @configclass
@@ -148,7 +143,7 @@ def tracking_env_cfg(task: TaskConfig) -> TrackingEnvCfg:
         episode_length_s=1.0e6 if task.play else 10.0,
         commands=CommandsCfg(motion=_motion(task)),  # pyright: ignore[reportCallIssue]
         actions=ActionsCfg(joint_pos=_action(task)),  # pyright: ignore[reportCallIssue]
-        observations={"policy": _policy_group(task), "critic": _critic_group(task)},
+        observations=_observations(task),
         rewards=_rewards(),
         terminations=_terminations(),
         events={} if task.play else _events(),
@@ -196,7 +191,7 @@ def _motion(task: TaskConfig) -> command.MotionCommandCfg:
     cfg = command.MotionCommandCfg(
         setup=lambda: setup,
         seed=task.seed,
-        reference_window=task.reference_window or None,
+        reference_window=window_union([task.terms, *task.teacher_terms]) or None,
     )
     if task.play:
         cfg.pose_noise = cfg.velocity_noise = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -210,24 +205,11 @@ def _action(task: TaskConfig) -> actions.DelayedJointPositionCfg:
     return actions.DelayedJointPositionCfg(max_delay_steps=task.max_delay_steps)
 
 
-def _policy_group(task: TaskConfig) -> ObservationGroupCfg:
-    group = ObservationGroupCfg(enable_corruption=not task.play, concatenate_terms=True)
-    for term in task.terms:
-        half = _NOISE.get(term.name)
-        noise = None if half is None else UniformNoiseCfg(n_min=-half, n_max=half)
-        setattr(group, term.name, ObservationTermCfg(func=getattr(observations, term.name), noise=noise))
-    return group
-
-
-def _critic_group(task: TaskConfig) -> ObservationGroupCfg:
-    """The 286 numbers of beyondmimic 1.4 and the episode's delay; the policy's window, too, without noise."""
-    names = ["command", "motion_anchor_pos_b", "motion_anchor_ori_b", "body_pos", "body_ori", "base_lin_vel"]
-    names += ["base_ang_vel", "joint_pos", "joint_vel", "actions", "command_delay"]
-    names += ["reference_window"] if task.reference_window else []
-    group = ObservationGroupCfg(enable_corruption=False, concatenate_terms=True)
-    for name in names:
-        setattr(group, name, ObservationTermCfg(func=getattr(observations, name)))
-    return group
+def _observations(task: TaskConfig) -> dict[str, ObservationGroupCfg]:
+    groups = {"policy": actor_group(task.terms, is_noisy=not task.play), "critic": critic_group(task.terms)}
+    return groups | {
+        f"teacher_{number}": actor_group(terms, is_noisy=False) for number, terms in enumerate(task.teacher_terms)
+    }
 
 
 def _rewards() -> dict[str, RewardTermCfg]:

@@ -134,6 +134,7 @@ class EvaluateIsaacLab:
             seed=self.seed,
             state_estimation=policy.state_estimation,
             reference_window=policy.reference_window,
+            motion_ids=policy.motion_ids,
             play=self.conditions == "nominal",
             sampler=AdaptiveSamplerConfig(mode=SamplingMode.UNIFORM, bin_s=self.bin_s),
             start_state=StartStateConfig(probability=0.0),

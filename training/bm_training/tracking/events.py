@@ -31,16 +31,20 @@ class PushTimer:
         self._shortest, longest = term.interval_range_s
         self._spread = longest - self._shortest
         self._half_ranges = torch.tensor(term.params["half_ranges"], device=env.device)
-        self._left = self._interval(env.num_envs)
+        self.left = self._interval(env.num_envs)
+        """(E,) s until the next push."""
+        self.pushed = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
+        """(E,) robots that the control step just made pushed after its physics; the coming observation shows it."""
 
     def step(self, restarted: Tensor) -> None:
         """Once a control step, after resets; `restarted` (E,) begin an interval anew."""
         num = len(restarted)
-        left = torch.where(restarted, self._interval(num), self._left - self._period)
+        left = torch.where(restarted, self._interval(num), self.left - self._period)
         due = left < 1.0e-6
         kick = (2.0 * torch.rand(num, 6, device=left.device) - 1.0) * self._half_ranges
         self._robot.push(due, kick)
-        self._left = torch.where(due, self._interval(num), left)
+        self.left = torch.where(due, self._interval(num), left)
+        self.pushed = due
 
     def _interval(self, num: int) -> Tensor:
         """(num,) s"""

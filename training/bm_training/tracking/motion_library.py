@@ -95,6 +95,11 @@ class MotionLibrary:
         """F, over all clips."""
         return self._table.shape[0]
 
+    @property
+    def num_bytes(self) -> int:
+        """Of the table."""
+        return self._table.numel() * self._table.element_size()
+
     def clamped(self, motion_id: Tensor, frame: Tensor) -> Tensor:
         """`frame` held at the clip's first and last frame; shapes broadcast."""
         return torch.minimum(frame, self.motion_length[motion_id] - 1).clamp(min=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +76,21 @@ def read_motion_set(name_or_file: str, root: Path | None = None) -> LoadedMotion
         clips=tuple(clip for clip, _ in loaded),
         weights=tuple(weight for _, weight in loaded),
         roles=tuple(Role(entry.role) for entry in entries.entries),
+    )
+
+
+def repeated(motions: LoadedMotionSet, minutes: float) -> LoadedMotionSet:
+    """The clips again and again under new names until they last `minutes`: how a large library behaves."""
+    clips, weights, roles, seconds = [], [], [], 0.0
+    while seconds < 60.0 * minutes:
+        round_number = len(clips) // len(motions.clips)
+        for clip, weight, role in zip(motions.clips, motions.weights, motions.roles, strict=True):
+            clips.append(replace(clip, name=f"{clip.name}#{round_number}"))
+            weights.append(weight)
+            roles.append(role)
+            seconds += clip.duration
+    return LoadedMotionSet(
+        name=f"{motions.name}, {minutes:g} min", clips=tuple(clips), weights=tuple(weights), roles=tuple(roles)
     )
 
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 def silence_overflow(env: ManagerBasedRLEnv) -> None:
     """Before the first physics step: kernels are built, and captured in a CUDA graph, with the setting of then."""
-    solver = _solver(env)
+    solver = newton_solver(env)
     if solver is not None:
         solver.mjw_model.opt.warn_overflow = False
 
 
 def overflow_shares(env: ManagerBasedRLEnv) -> dict[str, float]:
     """Share of the worlds with each kind of overflow since the last call; empty on other backends."""
-    solver = _solver(env)
+    solver = newton_solver(env)
     if solver is None:
         return {}
     import torch
@@ -35,7 +35,8 @@ def overflow_shares(env: ManagerBasedRLEnv) -> dict[str, float]:
     return {f"overflow_{kind.name.lower()}": share for kind, share in zip(kinds, shares, strict=True)}
 
 
-def _solver(env: ManagerBasedRLEnv) -> Any:
+def newton_solver(env: ManagerBasedRLEnv) -> Any:
+    """MuJoCo-Warp's solver object; None on other backends."""
     if type(env.cfg.sim.physics).__name__ != "NewtonCfg":
         return None
     return env.sim.physics_manager._solver

@@ -84,9 +84,24 @@ def actions(env: ManagerBasedRLEnv) -> Tensor:
     return env.action_manager.action
 
 
+def reference_window(env: ManagerBasedRLEnv, steps: tuple[int, ...]) -> Tensor:
+    """Future frames of the reference, 39 each: the offsets `steps` among those that the command gathers."""
+    gathered = motion_command(env).cfg.reference_window or ()
+    features = _window_features(env)
+    if tuple(steps) != tuple(gathered):
+        features = torch.stack([features[:, gathered.index(step)] for step in steps], dim=1)
+    return features.flatten(1)
+
+
+def motion_id(env: ManagerBasedRLEnv, motions: tuple[str, ...], hidden_share: float) -> Tensor:
+    """One number for each of `motions`, 1 for the clip that is followed; all 0 in a share of the episodes."""
+    motion = motion_command(env)
+    return motion.one_hot(motions) * (motion.episode_draw >= hidden_share)[:, None]
+
+
 @_shared
-def reference_window(env: ManagerBasedRLEnv) -> Tensor:
-    """Future frames of the reference, 39 each, offset after offset.
+def _window_features(env: ManagerBasedRLEnv) -> Tensor:
+    """(E, offsets, 39), all offsets that any group asks for.
 
     Joint positions less the nominal default pose (29, rad), torso orientation against the robot's present torso (6),
     torso height (1, m), torso velocity in the reference torso's own yaw frame (3, m/s).
@@ -104,7 +119,7 @@ def reference_window(env: ManagerBasedRLEnv) -> Tensor:
         window.anchor_pos_w[..., 2:],
         torch.stack([cos * x + sin * y, cos * y - sin * x, z], dim=-1),
     ]
-    return torch.cat(parts, dim=-1).flatten(1)
+    return torch.cat(parts, dim=-1)
 
 
 def body_pos(env: ManagerBasedRLEnv) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bm_core.contract import Contract
 from bm_core.errors import BundleError
-from bm_core.observation_terms import WINDOW_TERM
+from bm_core.observation_terms import WINDOW_TERM, motion_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,11 @@ class PolicySource:
     def reference_window(self) -> tuple[int, ...]:
         """Future frames that it sees."""
         return next((term.steps for term in self.contract.observations if term.name == WINDOW_TERM), ())
+
+    @property
+    def motion_ids(self) -> tuple[str, ...]:
+        """Clips that it is told by name."""
+        return motion_ids(self.contract.observations)
 
 
 def read_policy(run_or_file: Path, device: str) -> PolicySource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,33 +14,25 @@ from rsl_rl.algorithms import PPO
 
 from bm_core.errors import ConfigError
 from bm_training.sampling import read_bin_weights
+from bm_training.sampling.bin_history import bin_axis
 from bm_training.tracking.checkpoint import FORMAT, CheckpointFolder, random_states, set_random_states
 from bm_training.tracking.command import motion_command
 from bm_training.tracking.distributed import Ranks
+from bm_training.tracking.env_state import capture_env, fits, restore_env
 from bm_training.tracking.newton_overflow import overflow_shares, silence_overflow
 from bm_training.tracking.ppo_cfg import PpoConfig
+from bm_training.tracking.runner_config import RunnerConfig
+from bm_training.tracking.stages import Stages
 from bm_training.tracking.training_log import TrainingLog
 from bm_training.tracking.vec_env import RolloutStatistics, TrackingVecEnv
-from bm_training.tracking.warm_start import expanded, old_layouts, transfer
+from bm_training.tracking.warm_start import group_layout, old_layouts, transfer
 
 if TYPE_CHECKING:
     from isaaclab.envs import ManagerBasedRLEnv
+    from tensordict import TensorDict
+    from torch import Tensor
 
-
-@dataclass(frozen=True, kw_only=True)
-class RunnerConfig:
-    """How long, and what is kept."""
-
-    run_dir: Path
-    max_iterations: int = 30_000
-    """PPO iterations in all, those before a resume included."""
-    save_interval: int = 200
-    """Iterations between checkpoints."""
-    keep_last: int = 3
-    heat_map_interval: int = 100
-    """Iterations between pictures of the sampler's bins."""
-    deadline: float | None = None
-    """time.monotonic() at which to stop and save."""
+    from bm_training.tracking.curriculum import Curriculum
 
 
 class Runner:
@@ -64,9 +56,10 @@ class Runner:
         self.alg: PPO = PPO.construct_algorithm(self.env.get_observations(), self.env, cfg, ranks.device)
         self._statistics = RolloutStatistics(env)
         self._folder = CheckpointFolder(run_dir=config.run_dir, keep_last=config.keep_last)
-        self._log = TrainingLog(config.run_dir if ranks.is_first else None, report)
+        self._log = TrainingLog(config.run_dir if ranks.is_first else None, report, config.wandb_project)
+        self._stages: Stages | None = None
         self.iteration = 0
-        """Finished PPO iterations."""
+        """Finished iterations."""
         self.steps = 0
         """Environment steps so far, all ranks."""
         self._best = float("-inf")
@@ -75,15 +68,8 @@ class Runner:
 
     @property
     def layouts(self) -> dict[str, list[tuple[str, int]]]:
-        """Blocks of the observation groups, the reference window split by offset."""
-        manager = self.env.env.observation_manager
-        window = self._motion.cfg.reference_window or ()
-        return {
-            group: expanded(
-                [(name, dim[0]) for name, dim in zip(names, manager.group_obs_term_dim[group], strict=True)], window
-            )
-            for group, names in manager.active_terms.items()
-        }
+        """Blocks of the observations of policy and critic, the window split by offset, motion ids by clip."""
+        return {group: group_layout(self.env.env.observation_manager, group) for group in ("policy", "critic")}
 
     def stop(self) -> None:
         """Save and end after the iteration that runs now (also from a signal handler)."""
@@ -93,6 +79,10 @@ class Runner:
         """Draw starts by the weights in `file` (bm_training.sampling.manual_bins), whatever happens."""
         sampler = self._motion.sampler
         sampler.override(read_bin_weights(file, sampler.names, sampler.bins))
+
+    def follow(self, curriculum: Curriculum) -> None:
+        """Practise only the motions of its present stage; before `resume`, which continues in the stage of then."""
+        self._stages = Stages(curriculum, self.env.env)
 
     def learn(self) -> dict[str, float]:
         """Run until max_iterations, the deadline or `stop`; returns the last iteration's scalars."""
@@ -134,8 +124,8 @@ class Runner:
         with torch.inference_mode():
             self._rollout()
         collected = self._clock()
-        with _fast_matmul():
-            losses = self.alg.update()
+        with fast_matmul():
+            losses = self._update()
         self._motion.sampler.end_iteration()
         finished = self._clock()
         num = self.ppo.num_steps_per_env * self.env.num_envs * self._ranks.world_size
@@ -152,34 +142,51 @@ class Runner:
         }
         values |= {f"loss/{name}": value for name, value in losses.items()}
         values |= self._statistics.pop()
-        values |= {f"error/{name}": value for name, value in self._motion.pop_mean_errors().items()}
+        overall, by_motion = self._motion.error_log.pop()
+        values |= {f"error/{name}": value for name, value in overall.items()}
         values |= {f"sampler/{name}": value for name, value in self._motion.sampler.metrics().items()}
+        if self._stages is not None:
+            values |= self._stages.step(self.iteration + 1, values["sampler/mean_failure_rate"])
         values |= {f"physics/{name}": value for name, value in overflow_shares(self.env.env).items()}
         passed = values.get("ended_by/time_out", 0.0) + values.get("ended_by/clip_end", 0.0)
         if values["episode/count"] > 0:
             values["episode/failed"] = max(0.0, 1.0 - passed)
-        self._log_heat_map()
+        self._log_bins(by_motion)
         return values
 
     def _rollout(self) -> None:
         observations = self.env.get_observations().to(self._ranks.device)
         for _ in range(self.ppo.num_steps_per_env):
-            with _fast_matmul():
-                actions = self.alg.act(observations)
+            with fast_matmul():
+                actions = self._act(observations)
             observations, rewards, dones, extras = self.env.step(actions)
-            self.alg.process_env_step(observations, rewards, dones, extras)
+            self.alg.process_env_step(self._seen(observations), rewards, dones, extras)
             self._statistics.add(rewards, dones)
-        self.alg.compute_returns(observations)
+        self.alg.compute_returns(self._seen(observations))
+
+    def _seen(self, observations: TensorDict) -> TensorDict:
+        """What actor and critic are given of all groups."""
+        return observations
+
+    def _act(self, observations: TensorDict) -> Tensor:
+        """(E, 29) actions of one step."""
+        return self.alg.act(self._seen(observations))
+
+    def _update(self) -> dict[str, float]:
+        """Learn from the rollout; losses by name."""
+        return self.alg.update()
 
     def _clock(self) -> float:
         if self._ranks.device.startswith("cuda"):
             torch.cuda.synchronize()
         return time.monotonic()
 
-    def _log_heat_map(self) -> None:
-        if self._ranks.is_first and self.iteration % self.config.heat_map_interval == 0:
-            snapshot = self._motion.sampler.snapshot()
-            self._log.heat_map(self.iteration, "sampler/failure_rate", snapshot.failure_rate[None])
+    def _log_bins(self, errors: dict[str, dict[str, float]]) -> None:
+        """Rate and probability of every bin, rates and errors of every motion."""
+        if self._ranks.is_first and self.config.is_row_due(self.iteration):
+            sampler = self._motion.sampler
+            self._log.bins(bin_axis(sampler), sampler.snapshot())
+            self._log.motions(self.iteration, sampler.motion_failure_rates(), errors)
 
     # -- checkpoints
 
@@ -194,6 +201,17 @@ class Runner:
     def _save(self) -> None:
         if self._ranks.is_first:
             self._folder.save(self._state(), self.iteration)
+        self._folder.save_environment(self._environment(), self._ranks.rank)
+
+    def _environment(self) -> dict[str, Any]:
+        """What is of this rank alone: robots, episodes, and the random states behind them."""
+        return {
+            "iteration": self.iteration,
+            "env": capture_env(self.env.env),
+            "statistics": self._statistics.episode_state(),
+            "generator": self._motion.generator.get_state(),
+            "random": random_states(),
+        }
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -205,14 +223,16 @@ class Runner:
             "ppo": asdict(self.ppo),
             "layouts": self.layouts,
             "sampler": self._motion.sampler.state_dict(),
+            "stage": 0 if self._stages is None else self._stages.curriculum.stage,
             "random": random_states(),
             "provenance": self._provenance,
         }
 
-    def resume(self, state: dict[str, Any]) -> None:
-        """Continue a run: networks, optimiser, sampler, random states, counters. ConfigError if the task is another.
+    def resume(self, state: dict[str, Any], run_dir: Path | None = None) -> bool:
+        """Continue a run: networks, optimiser, sampler, counters. ConfigError if the task is another.
 
-        The robots' states are not kept: episodes start anew, at frames that the restored sampler draws.
+        With the environment file of that checkpoint in `run_dir` also robots and random states: True, what follows is
+        what would have followed (env_state.py). Else episodes start anew, at frames that the restored sampler draws.
         """
         if old_layouts(state) != self.layouts:
             raise ConfigError(
@@ -222,10 +242,23 @@ class Runner:
             raise ConfigError(f"resume: hidden_dims are {state['ppo']['hidden_dims']} in the checkpoint; give the same")
         self.alg.load(state["alg"], None, strict=True)
         self._motion.sampler.load_state_dict(state["sampler"])
+        if self._stages is not None:
+            self._stages.continue_at(state.get("stage", 0))  # older checkpoints have none
         set_random_states(state["random"])
         self.iteration, self.steps, self._best = state["iteration"], state["steps"], state["best"]
         self._is_fresh = False
         self.env.env.reset()
+        folder = None if run_dir is None else CheckpointFolder(run_dir=run_dir)
+        rank = self._ranks.rank
+        kept = None if folder is None else folder.load_environment(self.iteration, rank, "cpu")
+        if kept is None or not fits(self.env.env, kept["env"]):
+            return False
+        restore_env(self.env.env, kept["env"])
+        self._motion.sampler.load_state_dict(state["sampler"])  # the reset has counted its own episodes
+        self._statistics.load_episode_state(kept["statistics"])
+        self._motion.generator.set_state(kept["generator"])
+        set_random_states(kept["random"])
+        return True
 
     def warm_start(self, state: dict[str, Any]) -> dict[str, list[str]]:
         """Begin a new run with the networks of another; returns the new observation blocks of each group."""
@@ -239,7 +272,7 @@ class Runner:
 
 
 @contextmanager
-def _fast_matmul():
+def fast_matmul():
     """TF32 for the networks only: with it on, rotation matrices in the observations would be wrong by 1e-3."""
     torch.backends.cuda.matmul.allow_tf32 = True
     try:

@@ -26,7 +26,7 @@ class TrackingEnv(ManagerBasedRLEnv):
 
     def __init__(self, cfg: Any, **kwargs: Any) -> None:
         super().__init__(cfg, **kwargs)
-        self._push_timer = PushTimer(self, cfg.events[_PUSH]) if _PUSH in cfg.events else None
+        self.push_timer = PushTimer(self, cfg.events[_PUSH]) if _PUSH in cfg.events else None
 
     def step(self, action: Tensor) -> Any:
         """As its parent's: observations, rewards (E,), terminated (E,), truncated (E,), extras."""
@@ -40,8 +40,8 @@ class TrackingEnv(ManagerBasedRLEnv):
         self.reward_buf = self.reward_manager.compute(dt=self.step_dt)
         self._restart(self.reset_buf)
         self.command_manager.compute(dt=self.step_dt)
-        if self._push_timer is not None:
-            self._push_timer.step(self.reset_buf)
+        if self.push_timer is not None:
+            self.push_timer.step(self.reset_buf)
         self.obs_buf = self.observation_manager.compute(update_history=True)
         return self.obs_buf, self.reward_buf, self.reset_terminated, self.reset_time_outs, self.extras
 

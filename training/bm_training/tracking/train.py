@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING
 
-import tyro
-
-from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
-from bm_training.tracking.clip_options import ClipOptions
-from bm_training.tracking.sampling_options import SamplingOptions
+from bm_training.run_control import run_as_module
+from bm_training.tracking.run_command import TrackingRun
 
 if TYPE_CHECKING:
-    from bm_training.tracking.distributed import Ranks
-    from bm_training.tracking.env_cfg import TaskConfig
-    from bm_training.tracking.motion_set import LoadedMotionSet
-    from bm_training.tracking.runner import Runner
+    from bm_training.tracking.ppo_cfg import PpoConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainTracking:
+class TrainTracking(TrackingRun):
     """Train a motion tracker in Isaac Lab. Exit 0 trained (also when stopped by time or signal), 2 could not run."""
 
-    run_dir: Path
-    """Folder of the run: checkpoints/, contract.json, TensorBoard events, log.jsonl."""
-    clips: Annotated[ClipOptions, tyro.conf.arg(name="")] = ClipOptions()
-    """What to train on."""
-    backend: Literal["newton", "ovphysx", "physx"] = "newton"
-    """Physics: newton is faster on a GPU, ovphysx on a CPU; physx runs inside Isaac Sim."""
-    device: str | None = None
-    """cuda:0, cpu, ...; default: a GPU where there is one."""
-    num_envs: int = 4096
-    """Robots, per process."""
-    num_steps_per_env: int = 24
-    """Control steps of a rollout."""
-    num_mini_batches: int = 4
-    """Of each of the 5 epochs."""
-    hidden_dims: tuple[int, ...] = (1024, 512, 256)
-    """Layers of actor and critic."""
     init_std: float = 0.4
     """Standard deviation of the action at the beginning."""
     desired_kl: float = 0.01
@@ -50,175 +25,26 @@ class TrainTracking:
     """At the beginning. Default: 1e-3, with --init-from 1e-4 (trained networks do not survive the former)."""
     entropy_coef: float = 0.005
     """Reward for a wide action distribution; lower it to sharpen a policy that can already do the task."""
-    max_iterations: int = 30_000
-    """PPO iterations in all, those before a resume included."""
-    max_minutes: float | None = None
-    """Stop after this time, counted from the start of the command, and save."""
-    seed: int = 0
-    state_estimation: bool = False
-    """Let the policy see anchor position and base linear velocity, which need an estimate of the base."""
-    reference_window: str = "none"
-    """Future frames in the policy's observation, such as 4,8,16 (control steps ahead), or none."""
-    max_delay_ms: float = 20.0
-    """Commands reach the motors 0..this late, drawn per episode, in steps of 5 ms."""
-    solver_loop: bool = False
-    """Newton: run the physics steps of a control step in one CUDA graph instead of one graph each; same results."""
-    sampler: Annotated[SamplingOptions, tyro.conf.arg(name="")] = SamplingOptions()
-    """Where episodes start."""
-    resume: Path | None = None
-    """Run or checkpoint to continue exactly: networks, optimiser, sampler, random states."""
-    init_from: Path | None = None
-    """Run or checkpoint whose networks to begin with; its observation may be another."""
-    save_interval: int = 200
-    """Iterations between checkpoints."""
-    keep_last: int = 3
-    """Checkpoints kept, besides the best."""
-    json: Path | None = None
-    """Also write a summary as one JSON document."""
 
-    def __call__(self) -> int:
-        started = time.monotonic()
-        # Isaac Lab greets on stdout, a page per manager; what is wanted is one line an iteration.
-        from bm_core.errors import ConfigError
+    @property
+    def command(self) -> str:
+        """Name after `bm`."""
+        return "train tracking"
 
-        if self.resume is not None and self.init_from is not None:
-            raise ConfigError("--resume continues a run, --init-from begins another: give one of them")
-        motions = self.clips.load()
-        from bm_training.tracking.distributed import join
-
-        ranks = join(self.device)
-        try:
-            values = self._train(motions, ranks, started)
-        finally:
-            ranks.close()
-        if self.json is not None and ranks.is_first:
-            self._write_summary(self.json, values)
-        return 0
-
-    # -- parts
-
-    def _task(self, motions: LoadedMotionSet, ranks: Ranks) -> TaskConfig:
-        from bm_core.errors import ConfigError
-        from bm_training.tracking.env_cfg import PHYSICS_DT, Backend, TaskConfig
-
-        try:
-            window = () if self.reference_window == "none" else tuple(map(int, self.reference_window.split(",")))
-        except ValueError as error:
-            raise ConfigError(f"--reference-window {self.reference_window}: frames such as 4,8,16, or none") from error
-        return TaskConfig(
-            load_motions=motions.on_device,
-            num_envs=self.num_envs,
-            backend=Backend(self.backend),
-            device=ranks.device,
-            seed=self.seed + 1000 * ranks.rank,
-            state_estimation=self.state_estimation,
-            reference_window=window,
-            solver_owns_loop=self.solver_loop,
-            max_delay_steps=round(self.max_delay_ms / (1000.0 * PHYSICS_DT)),
-            sampler=self.sampler.config(),
-        )
-
-    def _train(self, motions: LoadedMotionSet, ranks: Ranks, started: float) -> dict[str, float]:
-        from isaaclab.app import launch_simulation
-
-        from bm_training.tracking.env_cfg import tracking_env_cfg
+    def ppo(self) -> PpoConfig:
+        """Networks and learning."""
         from bm_training.tracking.ppo_cfg import PpoConfig
-        from bm_training.tracking.runner import Runner, RunnerConfig
-        from bm_training.tracking.tracking_env import TrackingEnv
 
-        task = self._task(motions, ranks)
-        ppo = PpoConfig(
+        default = 1.0e-3 if self.init_from is None else 1.0e-4
+        return PpoConfig(
             hidden_dims=self.hidden_dims,
             init_std=self.init_std,
             desired_kl=self.desired_kl,
-            learning_rate=self._initial_learning_rate(),
+            learning_rate=default if self.learning_rate is None else self.learning_rate,
             entropy_coef=self.entropy_coef,
             num_steps_per_env=self.num_steps_per_env,
             num_mini_batches=self.num_mini_batches,
         )
-        deadline = None if self.max_minutes is None else started + 60.0 * self.max_minutes
-        config = RunnerConfig(
-            run_dir=self.run_dir,
-            max_iterations=self.max_iterations,
-            save_interval=self.save_interval,
-            keep_last=self.keep_last,
-            deadline=deadline,
-        )
-        env_cfg = tracking_env_cfg(task)
-        # An argument called `physics` here would silently replace the physics config (isaaclab 3.0.0): pass none.
-        with launch_simulation(env_cfg, None):
-            env = TrackingEnv(env_cfg)
-            try:
-                runner = Runner(env, ppo, config, ranks, report, self._provenance(motions))
-                if self.sampler.bin_probabilities is not None:
-                    runner.override_bins(self.sampler.bin_probabilities)
-                self._load(runner, ranks)
-                if ranks.is_first:
-                    self._write_contract(task, motions, runner)
-                with stopped_by_signals(runner.stop):
-                    values = runner.learn()
-                if ranks.is_first:
-                    self._write_contract(task, motions, runner)
-                return values
-            finally:
-                env.close()
-
-    def _initial_learning_rate(self) -> float:
-        if self.learning_rate is not None:
-            return self.learning_rate
-        return 1.0e-3 if self.init_from is None else 1.0e-4
-
-    def _load(self, runner: Runner, ranks: Ranks) -> None:
-        from bm_training.tracking.checkpoint import find_checkpoint, load_checkpoint
-
-        if self.resume is not None:
-            path = find_checkpoint(self.resume)
-            runner.resume(load_checkpoint(path, ranks.device))
-            report(f"resumed {path} at iteration {runner.iteration}")
-        elif self.init_from is not None:
-            path = find_checkpoint(self.init_from)
-            new = runner.warm_start(load_checkpoint(path, ranks.device))
-            report(f"networks of {path}; new observation blocks: {new}")
-
-    def _provenance(self, motions: LoadedMotionSet) -> dict[str, Any]:
-        options = {name: str(value) for name, value in _flat(dataclasses.asdict(self)).items()}
-        return {
-            "commit": repository_commit(),
-            "motion_set": motions.name,
-            "motion_set_sha256": motions.sha256,
-            "options": options,
-        }
-
-    def _write_contract(self, task: TaskConfig, motions: LoadedMotionSet, runner: Runner) -> None:
-        from bm_core.atomic_file import atomic_write_text
-        from bm_core.contract import Training, g1_contract
-
-        training = Training(
-            commit=repository_commit(),
-            motion_set=motions.name,
-            motion_set_sha256=motions.sha256,
-            steps=runner.steps,
-            run=self.run_dir.name,
-        )
-        atomic_write_text(self.run_dir / "checkpoints" / "contract.json", g1_contract(task.terms, training).to_json())
-
-    def _write_summary(self, path: Path, values: dict[str, float]) -> None:
-        from bm_sim2real.result_json import write_result
-
-        summary = {
-            "steps": int(values.get("time/steps", 0)),
-            "steps_per_second": values.get("time/steps_per_second", 0.0),
-            "iterations": int(values.get("time/iteration", 0)),
-        }
-        write_result(path, command="train tracking", rows=[values], summary=summary, passed=True)
-
-
-def _flat(options: dict[str, Any]) -> dict[str, Any]:
-    """Groups of options are one level on the command line, so they are in the checkpoint."""
-    flat: dict[str, Any] = {}
-    for name, value in options.items():
-        flat |= value if isinstance(value, dict) else {name: value}
-    return flat
 
 
 if __name__ == "__main__":

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bm_core.errors import ConfigError
+from bm_training.sampling import SamplerSnapshot
+from bm_training.sampling.bin_history import BinAxis, BinHistory
+
+LOG_FILE, MOTIONS_FILE = "log.jsonl", "motions.jsonl"
+_PICTURE_INTERVAL = 10
+"""Snapshots between pictures of the heat map on the boards."""
 _LOG = logging.getLogger(__name__)
 
 
 class TrainingLog:
     """Writes scalars of an iteration; on ranks other than 0 give `run_dir` None and it writes nothing."""
 
-    def __init__(self, run_dir: Path | None, report: Callable[[str], None]) -> None:
-        self._report = report
+    def __init__(self, run_dir: Path | None, report: Callable[[str], None], wandb_project: str | None = None) -> None:
+        self._run_dir, self._report = run_dir, report
         self._lines = None
         self._board: Any = None
+        self._wandb: Any = None
+        self._snapshots: list[SamplerSnapshot] = []
         if run_dir is None:
             return
         run_dir.mkdir(parents=True, exist_ok=True)
-        self._lines = (run_dir / "log.jsonl").open("a", buffering=1)
+        self._lines = (run_dir / LOG_FILE).open("a", buffering=1)
         try:
             from torch.utils.tensorboard import SummaryWriter
 
             self._board = SummaryWriter(log_dir=str(run_dir), flush_secs=20)
         except ImportError:
             _LOG.warning("tensorboard is not installed: curves go to log.jsonl only")
+        if wandb_project is not None:
+            self._wandb = start_wandb(wandb_project, run_dir)
 
     def write(self, iteration: int, values: dict[str, float]) -> None:
         """All scalars of one iteration."""
@@ -38,11 +50,43 @@ class TrainingLog:
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(name, value, iteration)
+        if self._wandb is not None:
+            self._wandb.log(values, step=iteration)
 
-    def heat_map(self, iteration: int, name: str, rows: Any) -> None:
-        """A (H, W) array in [0, 1] as a grey image."""
+    def bins(self, axis: BinAxis, snapshot: SamplerSnapshot) -> None:
+        """The sampler's table: into bins.jsonl, and as a heat map over time to the boards."""
+        if self._run_dir is None:
+            return
+        BinHistory(self._run_dir, axis).add(snapshot)
+        self._snapshots.append(snapshot)
+        if len(self._snapshots) % _PICTURE_INTERVAL or (self._board is None and self._wandb is None):
+            return
+        try:
+            from bm_training.sampling.heatmap import heatmap_image
+        except ImportError:  # no matplotlib; bm train report draws it where there is one
+            return
+        picture = heatmap_image(axis, self._snapshots)
         if self._board is not None:
-            self._board.add_image(name, rows[None], iteration, dataformats="CHW")
+            self._board.add_image("sampler/heat_map", picture, snapshot.iteration, dataformats="HWC")
+        if self._wandb is not None:
+            import wandb
+
+            self._wandb.log({"sampler/heat_map": wandb.Image(picture)}, step=snapshot.iteration)
+
+    def motions(self, iteration: int, failure_rates: dict[str, float], errors: dict[str, dict[str, float]]) -> None:
+        """Failure rate and tracking errors of each motion: into motions.jsonl and to the boards."""
+        if self._run_dir is None:
+            return
+        with (self._run_dir / MOTIONS_FILE).open("a") as file:
+            line = {"iteration": iteration, "failure_rate": failure_rates, "errors": errors}
+            file.write(json.dumps(line) + "\n")
+        scalars = {f"motion_failure/{name}": rate for name, rate in failure_rates.items()}
+        scalars |= {f"motion_body_pos_m/{name}": values["body_pos_m"] for name, values in errors.items()}
+        if self._board is not None:
+            for name, value in scalars.items():
+                self._board.add_scalar(name, value, iteration)
+        if self._wandb is not None:
+            self._wandb.log(scalars, step=iteration)
 
     def progress(self, iteration: int, total: int, values: dict[str, float], eta_s: float) -> None:
         """One line for the operator."""
@@ -67,6 +111,20 @@ class TrainingLog:
             self._lines.close()
         if self._board is not None:
             self._board.close()
+        if self._wandb is not None:
+            self._wandb.finish()
+
+
+def start_wandb(project: str, run_dir: Path) -> Any:
+    """A W&B run that writes below `run_dir`: offline unless WANDB_MODE says otherwise. ConfigError without wandb."""
+    try:
+        import wandb
+    except ImportError as error:
+        raise ConfigError(
+            "--wandb-project: wandb is not installed; pip install wandb, or leave the option out"
+        ) from error
+    mode = os.environ.get("WANDB_MODE", "offline")
+    return wandb.init(project=project, name=run_dir.name, dir=str(run_dir), mode=mode, resume="allow")
 
 
 def _clock(seconds: float) -> str:

@@ -82,6 +82,15 @@ class RolloutStatistics:
         self._reward_sums += self._env.reward_manager._step_reward.nan_to_num().mean(0)
         self._steps += 1
 
+    def episode_state(self) -> dict[str, Tensor]:
+        """Returns and lengths of the episodes that are under way."""
+        return {"return": self._return.cpu(), "length": self._length.cpu()}
+
+    def load_episode_state(self, state: dict[str, Tensor]) -> None:
+        """Continue where `episode_state` was taken."""
+        self._return.copy_(state["return"])
+        self._length.copy_(state["length"])
+
     def pop(self) -> dict[str, float]:
         """Means since the last call: episodes, rewards per term and second, share of each ending."""
         packed = torch.cat([self._finished, self._ended_by, self._reward_sums / max(self._steps, 1)]).tolist()

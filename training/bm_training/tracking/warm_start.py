@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from bm_core.errors import ConfigError
+from bm_core.observation_terms import MOTION_ID_TERM, WINDOW_TERM
+
+if TYPE_CHECKING:
+    from isaaclab.managers import ObservationManager
 
 Layout = Sequence[tuple[str, int]]
 """Blocks of an observation vector in order: name and size."""
@@ -69,15 +73,28 @@ def _columns(target: Tensor, source: Tensor, pairs: list[tuple[slice, slice]], w
     return target
 
 
-def expanded(terms: Sequence[tuple[str, int]], window_steps: Sequence[int]) -> list[tuple[str, int]]:
-    """Layout with the reference window split by offset: windows that share an offset share its weights."""
+def expanded(
+    terms: Sequence[tuple[str, int]], window_steps: Sequence[int], motions: Sequence[str] = ()
+) -> list[tuple[str, int]]:
+    """Layout with the window split by offset, motion ids by clip: what two layouts share of them keeps its weights."""
     layout: list[tuple[str, int]] = []
     for name, size in terms:
-        if name == "reference_window":
+        if name == WINDOW_TERM:
             layout += [(f"{name}[{step}]", size // len(window_steps)) for step in window_steps]
+        elif name == MOTION_ID_TERM:
+            layout += [(f"{name}[{motion}]", 1) for motion in motions]
         else:
             layout.append((name, size))
     return layout
+
+
+def group_layout(manager: ObservationManager, group: str) -> list[tuple[str, int]]:
+    """Blocks of one observation group of an environment, split as `expanded` does."""
+    names, dims = manager.active_terms[group], manager.group_obs_term_dim[group]
+    terms = [(name, dim[0]) for name, dim in zip(names, dims, strict=True)]
+    params = {name: cfg.params for name, cfg in zip(names, manager._group_obs_term_cfgs[group], strict=True)}
+    steps = params.get(WINDOW_TERM, {}).get("steps", ())
+    return expanded(terms, steps, params.get(MOTION_ID_TERM, {}).get("motions", ()))
 
 
 def old_layouts(checkpoint: dict[str, Any]) -> dict[str, list[tuple[str, int]]]:
