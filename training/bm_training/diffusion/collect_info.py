@@ -1,12 +1,15 @@
-"""`bm collect info`: what a collection contains, and whether it is enough."""
+"""`bm collect info`: what a collection contains, and whether it is enough. Also as a module (python -m)."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
+
+from bm_training.run_control import run_as_module
 
 if TYPE_CHECKING:
     from bm_training.diffusion.coverage import Coverage
@@ -96,3 +99,7 @@ def plot_cells(found: Coverage, path: Path) -> None:
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110)
     pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    sys.exit(run_as_module(CollectInfo, "bm collect info"))
