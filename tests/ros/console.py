@@ -76,6 +76,8 @@ class Console:
 
     def do(self, what: Callable[[], Any]) -> Any:
         """On the executor's thread, between two waits: an executor does not survive ends that vanish meanwhile."""
+        if threading.current_thread() is self._thread:
+            return what()
         done: Future[Any] = Future()
         self._jobs.put((what, done))
         return done.result(PATIENCE_S)
