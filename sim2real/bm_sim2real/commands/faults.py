@@ -20,6 +20,7 @@ class Faults:
 
     In lockstep, reactions in writer ticks of 2 ms: through the bridge's own core, over Unitree's DDS topics on loopback
     and over a network inside the process that takes its place; the robot hangs, or walks under the shipped tracker.
+    Controlled ends: planner, guidance or operator lost at random moments of a walk must end standing.
     With --processes also what happens to whole processes in real time (a minute; wants an idle machine).
     """
 
@@ -27,18 +28,25 @@ class Faults:
     """Where to."""
     processes: bool = False
     """Also kill and stop bridge, guardian, client and simulated robot."""
+    ends: int = 20
+    """Controlled ends on each transport."""
     only: str = ""
     """Only faults whose name contains this."""
     seed: int = 0
-    """Of packet loss."""
+    """Of packet loss and of the moments of controlled ends."""
+    report: Path | None = None
+    """Also write the report as Markdown."""
     json: Path | None = None
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
         import os
 
+        from bm_core.atomic_file import atomic_write_text
         from bm_core.errors import ConfigError
         from bm_sim2real.commands.progress import tracked, wide_console
+        from bm_sim2real.fault_injection.controlled_ends import controlled_ends
+        from bm_sim2real.fault_injection.report import fault_report
         from bm_sim2real.fault_injection.suite import TRANSPORTS, fault_row, run_scenario, summarize_faults
         from bm_sim2real.fault_injection.walking_scenarios import SCENARIOS
         from bm_sim2real.result_json import write_result
@@ -46,9 +54,8 @@ class Faults:
 
         os.environ[TAG_VARIABLE] = f"faults-{os.getpid()}"  # a robot or bridge that runs on lo is none of ours
         transports = list(TRANSPORTS) if self.transport == "both" else [self.transport]
-        todo = [
-            (scenario, transport) for scenario in SCENARIOS for transport in transports if self.only in scenario.name
-        ]
+        every = (*SCENARIOS, *controlled_ends(self.ends, self.seed))
+        todo = [(scenario, transport) for scenario in every for transport in transports if self.only in scenario.name]
         if not todo and not self.processes:
             raise ConfigError(f"--only {self.only!r}: no such fault; known: {', '.join(s.name for s in SCENARIOS)}")
         results = []
@@ -60,14 +67,18 @@ class Faults:
         rows = [fault_row(result) for result in results]
         console = wide_console()
         console.print(_table(results))
+        struck: list[dict[str, Any]] = []
+        bare: list[int] | None = None
         if self.processes:
-            struck = self._strike(console)
-            rows += struck
+            struck, bare = self._strike(console)
             summary["faults"] += len(struck)
             summary["rows"] += len(struck)
             summary["transports"] += ["processes"]
             summary["passed"] += sum(row["passed"] for row in struck)
-        passed = summary["passed"] == len(rows)
+        passed = summary["passed"] == len(rows) + len(struck)
+        if self.report is not None:
+            atomic_write_text(self.report, fault_report(rows, struck, summary, bare))
+        rows += struck
         if self.json is not None:
             write_result(self.json, command="faults", rows=rows, summary=summary, passed=passed)
         console.print(
@@ -77,8 +88,15 @@ class Faults:
         )
         return 0 if passed else 1
 
-    def _strike(self, console: Console) -> list[dict[str, Any]]:
-        """Prints and returns the rows of the process faults."""
+    def _strike(self, console: Console) -> tuple[list[dict[str, Any]], list[int] | None]:
+        """Prints and returns the rows of the process faults, and how late a bare loop's ticks were meanwhile."""
+        from bm_sim2real.fault_injection.bare_loop import BareLoop
+
+        with BareLoop() as bare:
+            rows = self._strike_each(console)
+        return rows, bare.late_ticks
+
+    def _strike_each(self, console: Console) -> list[dict[str, Any]]:
         from bm_core.errors import RobotError
         from bm_sim2real.fault_injection.processes import PROCESS_FAULTS, process_row, run_process_fault
 

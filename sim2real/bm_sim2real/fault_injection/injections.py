@@ -135,13 +135,30 @@ def clock_jump(seconds: float) -> Inject:
     return inject
 
 
+def dead_writer(rig: Rig) -> None:
+    """The writer process is killed or stopped: in lockstep both are a core that ticks no more."""
+    rig.is_writer_alive = False
+
+
+def ending(rig: Rig) -> Callable[[], None]:
+    """As the writer process does it on SIGTERM."""
+    passed = iter(range(10**9))
+    rig.core.end()
+
+    def before_tick() -> None:
+        if next(passed) == rig.core.config.limits.release_ticks:
+            rig.core.damp()
+
+    return before_tick
+
+
 def estop(rig: Rig) -> None:
     rig.client.estop()
 
 
 def signal_estop(rig: Rig) -> None:
     """As the writer process does it on SIGUSR1."""
-    rig.core.guard.estop("signal SIGUSR1")
+    rig.core.estop("signal", "signal SIGUSR1")
 
 
 def remote_estop(rig: Rig) -> None:

@@ -74,7 +74,9 @@ PROCESS_FAULTS = (
         strike=lambda s: os.kill(s.writer_pid, signal.SIGUSR1),
         fault="estop",
     ),
+    ProcessFault(name="guardian SIGUSR1", strike=lambda s: s.bridge.send_signal(signal.SIGUSR1), fault="estop"),
     ProcessFault(name="guardian kill -9", strike=lambda s: s.bridge.kill(), fault="guardian_lost"),
+    ProcessFault(name="guardian SIGSTOP", strike=lambda s: s.bridge.send_signal(signal.SIGSTOP), fault="guardian_lost"),
     ProcessFault(name="bridge SIGTERM", strike=lambda s: s.bridge.send_signal(signal.SIGTERM), fault="shutdown"),
     ProcessFault(name="CPU starved for 3 s", strike=lambda s: s.starve(3.0), fault="", may_survive=True),
     ProcessFault(

@@ -20,15 +20,19 @@ from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.bridge.config import BridgeConfig
 from bm_sim2real.bridge.core import BridgeCore
 from bm_sim2real.bridge.event_log import EventLog, read_events
-from bm_sim2real.bridge.shared_memory import BridgeMemory, memory_path
-from bm_sim2real.faults import Fault
-from bm_sim2real.guard_limits import TICKS_PER_PERIOD
+from bm_sim2real.bridge.guardian import SilenceCounter, damping_frame
+from bm_sim2real.bridge.shared_memory import BridgeMemory, Word, memory_path
+from bm_sim2real.faults import Fault, Reaction
+from bm_sim2real.guard import damping_command
+from bm_sim2real.guard_limits import TICKS_PER_PERIOD, GuardLimits
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.robots.mujoco import MujocoRobot
 from bm_sim2real.robots.simulation_config import SimulationConfig
 from bm_sim2real.robots.unitree.channel import ChannelConfig
+from bm_sim2real.robots.unitree.dds import LOW_COMMAND_TOPIC, DdsLink
 from bm_sim2real.robots.unitree.lockstep import LockstepUnitree
 from bm_sim2real.robots.unitree.mock_link import MockNetwork
+from bm_sim2real.robots.unitree.sdk import load_sdk
 from bm_sim2real.robots.unitree.simulated import WireConfig
 
 Alter = Callable[[RobotState], RobotState]
@@ -58,6 +62,34 @@ class FaultyBody(MujocoRobot):
     def joint_speed(self) -> float:
         """The fastest joint in truth, as a fraction of its motor's limit."""
         return float(np.abs(self._qvel[6:] / G1.velocity).max())
+
+
+class StandInGuardian:
+    """The guardian's rule and its one message in lockstep, over a writer of its own."""
+
+    def __init__(self, memory: BridgeMemory, network: MockNetwork | None) -> None:
+        """Without a `network`: DDS."""
+        limits = GuardLimits()
+        self._memory, self._limits, self._counter = memory, limits, SilenceCounter(limits.guardian_silent_ticks)
+        self._link = DdsLink("lo") if network is None else network.link()
+        self._writer = self._link.writer(LOW_COMMAND_TOPIC, load_sdk().LowCmd)
+        self.guid = self._writer.guid
+        self.fault: Fault | None = None
+
+    def tick(self) -> LowCommand | None:
+        """What it sends: damping once the writer is silent, else nothing."""
+        words = self._memory.words
+        if self.fault is None and self._counter.tick(int(words[Word.HEARTBEAT])):
+            detail = f"no frame for {self._counter.silent} guardian ticks"
+            self.fault = Fault("writer_silent", Reaction.DAMPING, int(words[Word.HEARTBEAT]), detail, "guardian")
+        if self.fault is None:
+            return None
+        self._writer.write(damping_frame(self._memory, self._limits))
+        return damping_command(self._limits)
+
+    def close(self) -> None:
+        """Leaves the network."""
+        self._link.close()
 
 
 class Driver(Protocol):
@@ -98,7 +130,11 @@ class Rig:
         driver.place(self.body)
         self.memory = BridgeMemory.create("lo")
         self.log = EventLog(Path(self._folder.name) / "events.jsonl", "writer")
-        self.core = BridgeCore(self.robot, self.memory, BridgeConfig(), self.log, is_wall=False)
+        self.guardian = StandInGuardian(self.memory, network)
+        self.is_writer_alive = True
+        """False: killed or stopped; the bridge's core ticks no more."""
+        config = BridgeConfig(guardian_guid=self.guardian.guid)
+        self.core = BridgeCore(self.robot, self.memory, config, self.log, is_wall=False)
         self._bare_tick()
         self.client = BridgeClient("lo", idle=self._bare_tick)
         self.client.arm()
@@ -126,8 +162,8 @@ class Rig:
 
     @property
     def fault(self) -> Fault | None:
-        """The bridge's."""
-        return self.core.guard.fault
+        """The guardian's or the bridge's."""
+        return self.guardian.fault or self.core.guard.fault
 
     @property
     def holds(self) -> list[str]:
@@ -140,7 +176,8 @@ class Rig:
         return read_events(Path(self._folder.name) / "events.jsonl")
 
     def close(self) -> None:
-        """Both ends of the link, memory and log."""
+        """Both ends of the link, guardian, memory and log."""
+        self.guardian.close()
         self.robot.close()
         self.memory.close()
         memory_path("lo").unlink(missing_ok=True)
@@ -148,5 +185,7 @@ class Rig:
         self._folder.cleanup()
 
     def _bare_tick(self) -> None:
-        self.written = self.core.tick(self.overrun_s)
+        if self.is_writer_alive:
+            self.written = self.core.tick(self.overrun_s)
+        self.written = self.guardian.tick() or self.written
         self.robot.step()

@@ -37,6 +37,8 @@ class Scenario:
     driver: Callable[[], Driver] = HoldPose
     beats: bool = False
     """Whether an operator is there before."""
+    holds_deadman: bool = False
+    """Whether the operator is there by L1 of the remote."""
     watched: int = WATCHED
     """Ticks after the injection."""
 
@@ -62,6 +64,8 @@ POLICY = (
     Scenario(name="target infinite", inject=put.command_joint("q", 12, INF), fault="refused_command", ticks=21),
     Scenario(name="torque -infinite", inject=put.command_joint("tau", 0, -INF), fault="refused_command", ticks=21),
     Scenario(name="stiffness negative", inject=put.command_joint("kp", 5, -1.0), fault="refused_command", ticks=21),
+    # Cut to each motor's effort limit, which still accelerates an unloaded joint: then its speed trips.
+    Scenario(name="target 100 rad off", inject=put.huge_targets, fault="joint_speed", ticks=20, speed_limit=2.0),
     Scenario(name="wrong lease", inject=put.wrong_lease, fault="wrong_lease", ticks=21),
     Scenario(name="mailbox torn", inject=put.torn_mailbox, fault="silent_policy", ticks=31),
 )
@@ -122,6 +126,9 @@ MACHINE = (
         name="writer 150 ms late on hardware", inject=put.late_writer_on_hardware, fault="writer_overrun", ticks=1
     ),
     Scenario(name="disk full", inject=put.full_disk),
+    Scenario(name="bridge writer killed or stopped", inject=put.dead_writer, fault="writer_silent", ticks=10),
+    # Stiffness fades for 0.5 s first: this end was asked for.
+    Scenario(name="bridge told to end", inject=put.ending, fault="shutdown", ticks=252, watched=400),
 )
 
 OPERATOR = (

@@ -16,6 +16,7 @@ from bm_sim2real.holds import hold_names
 from bm_sim2real.modes import Mode
 from bm_sim2real.robots.simulation_config import TICK_MS
 from bm_sim2real.robots.unitree.mock_link import MockNetwork
+from bm_sim2real.robots.unitree.remote import DEADMAN, Remote
 
 TRANSPORTS: dict[str, Callable[[], MockNetwork | None]] = {"in-process": MockNetwork, "dds": lambda: None}
 
@@ -58,6 +59,8 @@ def run_scenario(scenario: Scenario, transport: str, seed: int = 0) -> FaultResu
     rig = Rig(driver, TRANSPORTS[transport](), seed)
     try:
         rig.beats = scenario.beats
+        if scenario.holds_deadman:
+            rig.robot.wire.remote = Remote(buttons=DEADMAN)
         for _ in range(driver.warm_up):
             rig.tick()
         before_tick = scenario.inject(rig)

@@ -52,6 +52,7 @@ WALKING_SCENARIOS = (
     _survives("latency 4 ms each way", put.link(delay_ticks=2)),
     _survives("jitter up to 4 ms", put.link(jitter_ticks=2)),
     _stands("operator lost", broken.operator_leaves, "operator", beats=True),
+    _stands("deadman of the remote let go", broken.remote_lost, "operator", holds_deadman=True),
     _stands("planner lost", broken.source_lost(Hold.PLANNER), "planner"),
     _stands("guidance lost", broken.source_lost(Hold.GUIDANCE), "guidance"),
     _stands("motor at 85 degC", put.motor_at(85.0), "motor_temperature"),
