@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?=
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-fast test-ros lint bench install install-train install-peers locks clean
+.PHONY: help demo test test-pythons test-fast test-ros lint bench docs install install-train install-peers locks clean
 
 help:                ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,6 +36,10 @@ lint: install        ## ruff and pyright; all of them, even if the first complai
 
 bench: install       ## timings of the runtime on this machine; JSON in reports/bench.json
 	.venv/bin/bm bench --json reports/bench.json
+
+docs: install        ## docs/commands.md and the figures of docs/concepts.md, from the code
+	.venv/bin/python -m bm_sim2real.command_page docs/commands.md
+	.venv/bin/python tools/figures docs/images
 
 install:             ## .venv: runtime, simulation, viewer, robot SDK, test tools
 	@interpreter=$$(tools/find-python .venv 3.13 3.12 3.11 3.10) || \

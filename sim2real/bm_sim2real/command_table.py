@@ -13,7 +13,7 @@ GROUP = "bm.commands"
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "See it": ("demo", "view", "replay", "play-diffusion"),
-    "Judge": ("eval", "check", "diff", "bench", "faults", "regress"),
+    "Judge": ("eval", "check", "diff", "regress", "bench", "faults", "fuzz", "soak"),
     "Run": ("run", "bridge", "sim-robot"),
     "Motions": ("motion",),
     "Train and export": ("train", "collect", "export"),
