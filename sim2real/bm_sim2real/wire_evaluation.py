@@ -60,7 +60,7 @@ class WireResult:
 
 def compare_paths(policy: TrackerPolicy, clip: MotionClip, base_state: BaseState, delay_ms: int = 0) -> WireResult:
     """From STAND, blended in, to the clip's end on each path. RobotError if the clip cannot be entered."""
-    direct, fault = _in_process(policy, clip, base_state, delay_ms + WIRE_DELAY_MS)
+    direct, fault = errors_in_process(policy, clip, base_state, delay_ms + WIRE_DELAY_MS)
     wired, wire_fault = _over_the_wire(policy, clip, base_state, delay_ms)
     return WireResult(
         clip=clip.name,
@@ -90,9 +90,10 @@ def _machine(policy: TrackerPolicy, features: RobotFeatures) -> StateMachine:
     return StateMachine(policy, standing_frame(), features, plan_stop=plan_stop)
 
 
-def _in_process(
+def errors_in_process(
     policy: TrackerPolicy, clip: MotionClip, base_state: BaseState, delay_ms: int
 ) -> tuple[list[float], str]:
+    """Body errors, m, of each control step of RUNNING from STAND on, and what ended it early, empty if nothing did."""
     robot = MujocoRobot(SimulationConfig(delay_ms=delay_ms, base_state=base_state))
     robot.connect()
     put_on_frame(robot, standing_frame())

@@ -10,6 +10,9 @@ from pathlib import Path
 class EvalWire:
     """Track clips in one process and through the bridge over real DDS topics, in lockstep at equal delay; compare the
     body errors. Exit 0 passed, 1 failed, 2 could not run.
+
+    With --processes in real time: `bm sim-robot`, bridge and policy each a process of its own, against one process
+    with the delay that was found (wants an idle machine).
     """
 
     policy: Path | None = None
@@ -18,6 +21,8 @@ class EvalWire:
     """Motion files and folders between commas; default: the shipped clips."""
     delay_ms: int = 0
     """From command to motor on both paths, beside the wire's own 2 ms; a multiple of 2."""
+    processes: bool = False
+    """Real time instead of lockstep."""
     most: float = 0.1
     """Passed needs every clip's errors to differ by at most this share."""
     json: Path | None = None
@@ -35,15 +40,21 @@ class EvalWire:
         from bm_sim2real.result_json import write_result
         from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
         from bm_sim2real.wire_evaluation import compare_paths, summarize_paths
+        from bm_sim2real.wire_processes import compare_processes
 
         os.environ[TAG_VARIABLE] = f"wire-{os.getpid()}"
-        policy = TrackerPolicy.load(self.policy or shipped("policies", "g1_tracker.onnx"))
-        base_state, results = base_state_needed(policy.contract), []
-        clips = chosen_clips(self.motions, None, None)
-        with tracked("clips", len(clips)) as advance:
-            for file in clips:
-                results.append(compare_paths(policy, file.load(), base_state, self.delay_ms))
-                advance(results[-1])
+        path = self.policy or shipped("policies", "g1_tracker.onnx")
+        clips = [file.load() for file in chosen_clips(self.motions, None, None)]
+        if self.processes:
+            with tracked("clips", 2 * len(clips)) as advance:
+                results = compare_processes(path, clips, lambda: advance(None))
+        else:
+            policy, results = TrackerPolicy.load(path), []
+            with tracked("clips", len(clips)) as advance:
+                for clip in clips:
+                    base_state = base_state_needed(policy.contract)
+                    results.append(compare_paths(policy, clip, base_state, self.delay_ms))
+                    advance(results[-1])
         summary = summarize_paths(results, self.most)
         table = Table("clip", box=None, header_style="bold", pad_edge=False)
         for heading in ("in process mm", "wire mm", "difference"):
@@ -54,6 +65,8 @@ class EvalWire:
             table.add_row(result.clip, *errors, result.failure)
         console = wide_console()
         console.print(table)
+        if self.processes:
+            console.print(f"median delay from reading to motor over the wire: {results[0].delay_ms} ms")
         console.print(f"all clips: {summary['difference']:+.1%}, worst {summary['worst_difference']:+.1%}")
         passed = not summary["failed"]
         if self.json is not None:

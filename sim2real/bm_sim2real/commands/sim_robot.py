@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _REMOTE_EVERY = 10
 """Ticks between two looks at the remote."""
-_PERIODS_KEPT = 250_000
 _ROPE_S = 2.0
 """s for which the lowered robot still hangs in a rope that is just taut."""
 
@@ -71,6 +70,8 @@ class SimRobot:
     """Vendor's motion service that is active at the start; empty for none."""
     seed: int = 0
     """Of noise and loss."""
+    truth: Path | None = None
+    """Keep the true poses and the commands in force, one row a tick, and write them to this .npz at the end."""
     seconds: float | None = None
     """End after this many s; default: never."""
     ignore_interrupt: bool = False
@@ -172,13 +173,15 @@ class SimRobot:
 
         from bm_sim2real.robots.gantry import Gantry
         from bm_sim2real.robots.simulation_config import TICK_DT
-        from bm_sim2real.timing import WallClock, percentiles
+        from bm_sim2real.robots.truth_log import TruthLog
+        from bm_sim2real.timing import WallClock
+        from bm_sim2real.timing_window import TimingWindow
 
         clock = WallClock(TICK_DT)
         gantry = Gantry(robot, self.lower_after, _ROPE_S, self.lift_after)
         picked_up: list[int] = []
         signal.signal(signal.SIGUSR1, lambda number, _: picked_up.append(number))
-        periods: list[float] = []
+        periods, ticks, truth = TimingWindow(), 0, TruthLog(self.truth)
         begin = before = time.perf_counter()
         while not stop.requested and (self.seconds is None or before - begin < self.seconds):
             clock.wait()
@@ -186,14 +189,13 @@ class SimRobot:
                 picked_up.clear()
                 robot.pick_up()
                 gantry = Gantry(robot, self.lower_after, _ROPE_S, self.lift_after)
-            if remote is not None and len(periods) % _REMOTE_EVERY == 0:
+            if remote is not None and ticks % _REMOTE_EVERY == 0:
                 wire.remote = remote.read()
             wire.tick()
+            truth.add(robot, wire.command)
             gantry.tick(wire.command)
             now = time.perf_counter()
-            periods.append(now - before)
-            before = now
-            if len(periods) > 2 * _PERIODS_KEPT:
-                del periods[:_PERIODS_KEPT]
-        shown = percentiles(periods, 1e3)
-        return ", ".join(f"{name} {value:.2f}" for name, value in shown.items()) + " ms"
+            periods.add(now - before)
+            before, ticks = now, ticks + 1
+        truth.close()
+        return ", ".join(f"{name} {value:.2f}" for name, value in periods.percentiles_ms().items()) + " ms"

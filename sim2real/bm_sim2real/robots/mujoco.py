@@ -228,6 +228,11 @@ class MujocoRobot:
         self._connected()
         return float(self._qpos[2])
 
+    def qpos(self) -> Array:
+        """(36,) root position m, quaternion wxyz, joints rad, right now; a copy."""
+        self._connected()
+        return self._qpos.copy()
+
     def torso_imu(self) -> TorsoImu:
         """A second, perfect IMU in the torso; its accelerometer feels gravity alone."""
         data, spin = self._connected(), np.zeros(6)
