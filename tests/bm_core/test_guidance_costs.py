@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bm_core.diffusion.guidance.approach import Approach
 from bm_core.diffusion.guidance.barrier import finite_barrier, relaxed_barrier
 from bm_core.diffusion.guidance.cost import Weighted, WeightedCosts
 from bm_core.diffusion.guidance.frame import to_present, to_world, wrapped
@@ -206,3 +207,27 @@ def test_of_two_keyframes_in_one_token_the_later_counts_and_times_must_increase(
     assert (index.tolist(), tokens.tolist()) == ([1, 2], [9, 14])
     with pytest.raises(ConfigError, match="increase"):
         keyframes([0.2, 0.2])
+
+
+def approaching(goal, velocity=(0.5, 0.0), **settings):
+    """v* of every token of a robot that glides along x, (17, 2)."""
+    plan = view(velocity)
+    _, gradient = Approach(goal=goal, **settings).evaluate(plan)
+    return (plan.root_lin_vel - gradient.root_lin_vel)[0, :, :2]
+
+
+def test_an_approach_goes_straight_to_the_place_and_brakes_to_stand_before_it():
+    far = approaching((3.0, 4.0), forward=0.6, sideways=0.6)
+    assert np.linalg.norm(far[8]) == pytest.approx(0.6) and far[0, 1] / far[0, 0] == pytest.approx(4 / 3)
+    near = approaching((0.45, 0.0), braking=0.4, within=0.1)
+    # 0.45 m away: 0.35 m to stop in, v^2 = 2 * 0.4 * 0.35; 0.2 s later 0.1 m less.
+    assert near[0] == pytest.approx([0.5292, 0.0], abs=1e-4)
+    assert near[5] == pytest.approx([np.sqrt(0.8 * 0.25), 0.0])
+    assert approaching((0.3, 0.0))[16] == pytest.approx([0.0, 0.0], abs=1e-9)
+
+
+def test_an_approach_is_slower_backwards_and_to_the_side_and_never_leaps():
+    assert approaching((-3.0, 0.0), backward=0.3)[0] == pytest.approx([-0.3, 0.0])
+    assert approaching((0.0, 3.0), sideways=0.25)[0] == pytest.approx([0.0, 0.25])
+    leap = approaching((5.0, 0.0), velocity=(0.1, 0.0), speeding=1.0)
+    assert leap[0] == pytest.approx([0.14, 0.0]) and leap[16] == pytest.approx([0.6, 0.0])

@@ -41,14 +41,17 @@ def test_a_goal_that_asks_for_nothing_is_no_guidance_and_says_so():
 
 
 def test_velocity_is_the_robots_own_and_a_waypoint_the_worlds():
-    velocity = pull(GuidanceGoal(velocity=(0.6, 0.0, 0.5)))
+    velocity = pull(GuidanceGoal(velocity=(0.6, 0.0, 0.5)), sway=1.0)
     assert velocity[4, PLACES.root_lin_vel] == pytest.approx([0.6, 0.0, 0.0])
     assert velocity[4, PLACES.root_ang_vel] == pytest.approx([0.0, 0.0, 0.5])
     # 3 m to the north of a robot that faces north: straight ahead, and no turn.
-    ahead = pull(GuidanceGoal(waypoint=(5.0, 8.0)))
-    assert ahead[10, PLACES.root_pos.start] > 0.5
-    assert ahead[10, PLACES.root_pos.start + 1] == pytest.approx(0.0, abs=1e-9)
+    ahead = pull(GuidanceGoal(waypoint=(5.0, 8.0)), sway=1.0)
+    assert ahead[10, PLACES.root_lin_vel] == pytest.approx([0.42, 0.0, 0.0])  # 1.5 m/s^2 for 0.28 s
+    assert ahead[20, PLACES.root_lin_vel] == pytest.approx([0.6, 0.0, 0.0])
     assert ahead[10, PLACES.root_ang_vel] == pytest.approx([0.0, 0.0, 0.0])
+    papers = pull(GuidanceGoal(waypoint=(5.0, 8.0)), approach_weight=0.0, waypoint_weight=2.0)
+    assert papers[10, PLACES.root_pos.start] > 0.5
+    assert papers[10, PLACES.root_pos.start + 1] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_robot_turns_to_where_it_goes_and_on_arrival_to_its_heading():
@@ -99,7 +102,9 @@ def test_keyframes_are_tokens_relative_to_the_present():
 def test_sampled_plans_follow_the_goal(goal):
     sampler = SPEC.reference_sampler()
     noise = sampler.draw_noise(np.random.default_rng(8), 3, 21)
-    guidance = GoalSteering(goal=GuidanceGoal(velocity=goal), settings=GuidanceSpec(scale=1.0)).guidance(NORTH, 0.0)
+    guidance = GoalSteering(goal=GuidanceGoal(velocity=goal), settings=GuidanceSpec(scale=1.0, sway=1.0)).guidance(
+        NORTH, 0.0
+    )
     free, guided = (sampler.sample(gaussian_posterior, cold(), noise, pull)[0][:, 5:] for pull in (None, guidance))
 
     def error(states):

@@ -12,7 +12,12 @@ pytest.importorskip("mujoco")
 from tiny_planner import tiny_policy  # noqa: E402
 
 from bm_core.data import shipped  # noqa: E402
+from bm_core.diffusion.guidance.goal import GuidanceGoal  # noqa: E402
+from bm_core.diffusion.guidance.settings import GuidanceSpec  # noqa: E402
 from bm_core.errors import ConfigError  # noqa: E402
+from bm_core.locomotion.stop import stand_reference  # noqa: E402
+from bm_core.motion import clip_from_qpos  # noqa: E402
+from bm_core.reference import MotionReference  # noqa: E402
 from bm_sim2real.diffusion_tasks.more_tasks import InBetweenTask, PlannerKilledTask, PlannerLateTask  # noqa: E402
 from bm_sim2real.diffusion_tasks.tasks import (  # noqa: E402
     JoystickTask,
@@ -23,6 +28,8 @@ from bm_sim2real.diffusion_tasks.tasks import (  # noqa: E402
     WaypointLaneTask,
     WaypointTask,
 )
+from bm_sim2real.guidance.planar_state import PlanarState  # noqa: E402
+from bm_sim2real.guidance.steer import GoalSteerer  # noqa: E402
 from bm_sim2real.planning.episode import run_episode  # noqa: E402
 from bm_sim2real.planning.evaluation import TASKS, task_maker  # noqa: E402
 from bm_sim2real.policies.tracker import TrackerPolicy  # noqa: E402
@@ -33,6 +40,11 @@ GUIDED = [name for name in TASKS if name != "walk-perturb"]
 @pytest.fixture(scope="module")
 def tracker():
     return TrackerPolicy.load(shipped("policies", "g1_tracker.onnx"))
+
+
+def standing(seconds):
+    motion = stand_reference(seconds)
+    return MotionReference(clip_from_qpos("stand", motion.root_pos, motion.root_quat, motion.joint_pos, 50.0))
 
 
 def play(maker, tracker, seed=0, seconds=None):
@@ -54,10 +66,9 @@ def test_steering_carries_the_goal_of_the_moment(tracker, monkeypatch):
     said = []
 
     class Listening(JoystickTask):
-        def steer(self, time, state):
-            steering = super().steer(time, state)
-            said.append((time, steering.goal.velocity))
-            return steering
+        def drive(self, time, state, machine):
+            super().drive(time, state, machine)
+            said.append((time, self.goal.velocity))
 
     result, _, _ = play(Listening, tracker, seconds=1.2)
     assert result.detail == "not followed: forward, backward, turn left, turn right"
@@ -103,6 +114,8 @@ def test_without_plans_the_robot_brakes_and_stands(tracker, monkeypatch, maker):
     monkeypatch.setattr(PlannerKilledTask, "WALK_S", 0.3)
     monkeypatch.setattr(PlannerKilledTask, "AFTER_S", 4.0)
     monkeypatch.setattr(PlannerKilledTask, "SPREAD_S", 0.0)
+    # This planner holds a pose: it can take over a robot that stands, not one that walks.
+    monkeypatch.setattr("bm_sim2real.planning.machine.plan_start", lambda velocity, seconds: standing(seconds))
     result, task, pilot = play(maker, tracker)
     assert result.success and not result.fell and result.plan_losses == 1
 
@@ -136,3 +149,17 @@ def test_settings_of_the_contract_reach_the_planner(tracker):
     task.seconds = 0.1
     run_episode(pilot, tracker, task, 0)
     assert pilot.steering.settings.scale == 7.0
+
+
+def test_commands_are_approached_from_what_the_robot_does():
+    steerer = GoalSteerer(tiny_policy().contract.spec, GuidanceSpec(slew=1.5, turn_slew=3.0))
+
+    def told(goal, velocity=(0.3, 0.0, 0.0)):
+        state = PlanarState(time=0.0, pos_xy=np.zeros(2), yaw=0.0, velocity=np.array(velocity))
+        return steerer.step(goal, state, 0.02).goal.velocity
+
+    assert told(GuidanceGoal(velocity=(-0.4, 0.0, 0.6))) == pytest.approx((0.27, 0.0, 0.06))
+    assert told(GuidanceGoal(velocity=(-0.4, 0.0, 0.6)), (0.0, 0.0, 0.0)) == pytest.approx((0.24, 0.0, 0.12))
+    assert told(GuidanceGoal(velocity=(0.25, 0.0, 0.12))) == pytest.approx((0.25, 0.0, 0.12))
+    assert told(GuidanceGoal(waypoint=(1.0, 0.0))) is None
+    assert told(GuidanceGoal(velocity=(0.6, 0.0, 0.0)), (0.5, 0.0, 0.0)) == pytest.approx((0.53, 0.0, 0.0))

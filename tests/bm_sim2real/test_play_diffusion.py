@@ -1,6 +1,7 @@
 """bm play-diffusion without a trained network: a planner that repeats the last action, steered all the same."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,11 +14,15 @@ from tiny_planner import tiny_policy  # noqa: E402
 
 from bm_core.data import shipped  # noqa: E402
 from bm_core.errors import ConfigError, RobotError  # noqa: E402
+from bm_core.locomotion.stop import stand_reference  # noqa: E402
+from bm_core.motion import clip_from_qpos  # noqa: E402
+from bm_core.reference import MotionReference  # noqa: E402
 from bm_sim2real.diffusion_play.panel import play_readout  # noqa: E402
 from bm_sim2real.diffusion_play.session import PlaySession, PlayTask, play_script  # noqa: E402
 from bm_sim2real.guidance.operator_input import Sticks  # noqa: E402
 from bm_sim2real.markers import Solid  # noqa: E402
 from bm_sim2real.modes import Mode  # noqa: E402
+from bm_sim2real.planning import machine  # noqa: E402
 from bm_sim2real.policies.tracker import TrackerPolicy  # noqa: E402
 
 
@@ -27,7 +32,12 @@ def tracker():
 
 
 @pytest.fixture
-def session(tracker):
+def session(tracker, monkeypatch):
+    # This planner holds a pose: it can take over a robot that stands, not one that the tracker has walked off.
+    motion = stand_reference(5.0)
+    clip = clip_from_qpos("stand", motion.root_pos, motion.root_quat, motion.joint_pos, 50.0)
+    monkeypatch.setattr(machine, "plan_start", lambda velocity, seconds: MotionReference(clip))
+    monkeypatch.setattr(machine, "GuidedConfig", partial(machine.GuidedConfig, start_s=0.1))
     return PlaySession(tiny_policy(), tracker, is_scripted=False)
 
 
@@ -45,7 +55,7 @@ def test_plans_take_over_from_standing_and_sticks_become_the_goal(session):
 
 
 def test_the_cost_changes_while_the_robot_goes_on(session):
-    run(session, 20)
+    run(session, 20, Sticks(ahead=1.0))
     session.select(PlayTask.WAYPOINT_OBSTACLE)
     snapshot = run(session, 2)
     assert snapshot.is_guided and snapshot.goal.waypoint == (5.0, 0.0) and len(snapshot.goal.obstacles) == 3
@@ -59,7 +69,7 @@ def test_the_cost_changes_while_the_robot_goes_on(session):
 
 
 def test_without_a_goal_the_robot_brakes_and_stands(session):
-    run(session, 20)
+    run(session, 20, Sticks(ahead=1.0))
     session.stop()
     modes = [session.step().mode for _ in range(250)]
     assert modes[-1] is Mode.STAND and Mode.BRAKE in modes and session.snapshot().fallen == ""
@@ -84,7 +94,7 @@ def test_a_script_steers_itself_and_ends_with_the_fall(tracker):
 
 
 def test_the_readout_says_what_is_asked_and_escapes_messages(session):
-    html = play_readout(run(session, 15, Sticks(turn=1.0)), 0.5, "<b>no</b>")
+    html = play_readout(run(session, 20, Sticks(turn=1.0)), 0.5, "<b>no</b>")
     assert "RUNNING on plans" in html and "&lt;b&gt;no" in html and "0.50 × real time" in html
     session.select(PlayTask.WAYPOINT)
     assert " m</b>" in play_readout(run(session, 1), 1.0, "")
@@ -109,7 +119,7 @@ def test_the_viewer_serves_robot_plan_and_obstacles(session):
     from bm_sim2real.diffusion_play.viewer import PlayViewer
 
     session.select(PlayTask.OBSTACLE)
-    run(session, 15)
+    run(session, 20, Sticks(ahead=1.0))
     with PlayViewer(session, "tiny.onnx <1>", port=18090) as viewer:
         assert viewer.url.startswith("http://")
         assert viewer.markers.shown == 3 + 17  # pillars; the plan, its present included

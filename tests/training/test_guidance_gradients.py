@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bm_core.diffusion.guidance.approach import Approach
 from bm_core.diffusion.guidance.cost import Weighted, WeightedCosts
 from bm_core.diffusion.guidance.joystick import SpeedLimit, Velocity, YawRate
 from bm_core.diffusion.guidance.obstacle import Obstacle, Obstacles
@@ -56,6 +57,8 @@ COSTS = {
         obstacles=[Obstacle(shape=SHAPES["pillar"], velocity=(0.5, -0.3)), Obstacle(shape=SHAPES["sphere"])],
         frame=FRAME,
     ),
+    "approach": Approach(goal=(0.6, -0.2)),
+    "approach per plan": Approach(goal=np.array([[0.3, -0.2], [2.0, 1.0], [-1.0, 0.0]]), sway=0.2),
     "way ahead": WayAhead(obstacles=[Obstacle(shape=shape) for shape in SHAPES.values()], frame=FRAME, reach=2.0),
     "obstacles, a frame per plan": Obstacles(
         obstacles=[Obstacle(shape=SHAPES["box"])],

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bm_core.diffusion.codec import TokenCodec
+from bm_core.diffusion.guidance.arrays import library
 from bm_core.diffusion.schedule import StepTables, level_plan
 from bm_core.errors import ConfigError
 
@@ -35,15 +36,18 @@ class Denoise(Protocol):
 class Guidance:
     """A cost that pulls the predicted states: x0 <- x0 - step, in every pass, unknown tokens only.
 
-    step = scale * min(sqrt((1 - abar) / abar), max_weight) * gradient, in normalised units, each token's at most
-    max_step long.
+    step = spread(min(scale * sqrt((1 - abar) / abar), max_weight) * gradient), in SI units; a plan whose longest token
+    step is above max_step in normalised units is moved by so much less as a whole.
     """
 
     gradient: Callable[[Any], Any]
     """d cost / d states, (B, N, D) -> (B, N, D), states in SI units relative to the present."""
+    spread: Callable[[Any, Any], Any] | None = None
+    """(states, step) -> step, (B, N, D) each: what else moves with what is pulled; None: nothing."""
     scale: float = 1.0
-    max_weight: float = 2.0
-    """The weight grows without bound towards the highest level, where the prediction is a mere guess."""
+    max_weight: float = 1.0
+    """The weight grows without bound towards the highest level; 1 fulfils 1/2 error^2 in one pass, above 2 the
+    passes would leap over the goal farther each time."""
     max_step: float = 0.5
     """Normalised units"""
     min_level: int = 1
@@ -164,11 +168,16 @@ class _Track:
 
     def _pull(self, clean: Any, levels: Levels, guidance: Guidance) -> Any:
         alpha_bar = self._tables.alpha_bar[levels]
-        weight = guidance.scale * np.minimum(np.sqrt((1.0 - alpha_bar) / alpha_bar), guidance.max_weight)
+        weight = np.minimum(guidance.scale * np.sqrt((1.0 - alpha_bar) / alpha_bar), guidance.max_weight)
         weight = np.where((levels >= guidance.min_level) & (levels <= guidance.max_level), weight, 0.0)
-        # The chain rule's second factor: costs are in SI units, steps in normalised ones.
-        step = guidance.gradient(self._codec.to_units(clean)) * self._codec.scale * self._column(weight)
-        length = ((step * step).sum(-1) ** 0.5)[..., None]
+        # In SI units: in normalised ones a pull would count by the range that the data had in its dimension.
+        states = self._codec.to_units(clean)
+        step = guidance.gradient(states) * self._column(weight)
+        if guidance.spread is not None:
+            step = guidance.spread(states, step)
+        step = step / self._codec.scale
+        # Capped as a whole: tokens capped one by one would no longer fit together.
+        length = library(step).amax((step * step).sum(-1) ** 0.5, -1)[..., None, None]
         return step * (guidance.max_step / length.clip(guidance.max_step, None))
 
     def _column(self, values: NDArray[np.float64]) -> Any:

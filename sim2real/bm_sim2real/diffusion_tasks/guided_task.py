@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 from numpy.typing import NDArray
 
 from bm_core.diffusion.contract import DiffusionContract
 from bm_core.diffusion.guidance.goal import GuidanceGoal
 from bm_core.diffusion.guidance.obstacle import Obstacle
-from bm_core.diffusion.planner import Steering
-from bm_core.g1 import CONTROL_DT, TARGET_BODY_INDICES
+from bm_core.g1 import TARGET_BODY_INDICES
 from bm_core.state import RobotState
-from bm_sim2real.blend import still
 from bm_sim2real.diffusion_tasks.track import Track
-from bm_sim2real.guidance.planar_state import PlanarState, planar_reading, planar_state
+from bm_sim2real.guidance.driver import GoalDriver
+from bm_sim2real.guidance.planar_state import PlanarState, planar_state
 from bm_sim2real.guidance.sources import GoalSource
-from bm_sim2real.guidance.steer import GoalSteerer
 from bm_sim2real.planning.episode import TaskStart
+from bm_sim2real.planning.machine import GuidedMachine
 from bm_sim2real.robots.ground_truth import GroundTruth
-from bm_sim2real.standing import standing_frame
 
 Array = NDArray[np.float64]
 
@@ -34,8 +30,8 @@ class GuidedTask:
 
     def __init__(self, contract: DiffusionContract, source: GoalSource) -> None:
         self.source = source
-        self._steerer = GoalSteerer(contract.spec, contract.guidance)
-        self._steering: Steering | None = None
+        self._contract = contract
+        self._driver: GoalDriver | None = None
         self.goal = GuidanceGoal()
         """The newest wish."""
         self.states: list[PlanarState] = []
@@ -44,15 +40,15 @@ class GuidedTask:
 
     def start(self) -> TaskStart:
         """The tracker stands at the origin, facing +x."""
-        return TaskStart(reference=still(standing_frame()), frame=0)
+        return TaskStart()
 
-    def steer(self, time: float, state: RobotState) -> Steering | None:
-        """The source's goal, from the robot's own estimate; while there is none, the last one."""
-        planar = planar_reading(state)
-        if planar is not None:
-            self.goal = self.source.goal(dataclasses.replace(planar, time=time))
-            self._steering = self._steerer.step(self.goal, planar, CONTROL_DT)
-        return self._steering
+    def drive(self, time: float, state: RobotState, machine: GuidedMachine) -> None:
+        """By the source's goals, from the robot's own estimate."""
+        if self._driver is None:
+            self._driver = GoalDriver(machine, self._contract)
+            self._driver.source = self.source
+        self._driver.step(state, time)
+        self.goal = self._driver.goal
 
     def push(self, time: float) -> Array | None:
         """Nobody pushes."""

@@ -20,6 +20,7 @@ from bm_sim2real.guidance.planar_state import PlanarState
 from bm_sim2real.guidance.sources import ScriptedVelocity
 from bm_sim2real.planning.episode import TaskStart, Verdict
 from bm_sim2real.planning.interrupted import InterruptedSource
+from bm_sim2real.planning.machine import GuidedConfig
 
 
 class TransitionsTask(GuidedTask):
@@ -95,18 +96,21 @@ class PlannerKilledTask(GuidedTask):
         speed, turn = float(rng.uniform(0.3, 0.8)), float(rng.uniform(-0.3, 0.3))
         self._at = round((self.WALK_S + rng.uniform(0.0, self.SPREAD_S)) / CONTROL_DT)
         super().__init__(contract, ScriptedVelocity([(60.0, (speed, 0.0, turn))]))
-        self.seconds = self._at * CONTROL_DT + self.AFTER_S
+        # The planner's time begins with the first plan, when the tracker has walked the robot off.
+        self._at_time = GuidedConfig().start_s + self._at * CONTROL_DT
+        self.seconds = self._at_time + self.AFTER_S
 
     def start(self) -> TaskStart:
         sabotage = partial(InterruptedSource, at=self._at, late_steps=self.late_steps)
         start = super().start()
-        return TaskStart(reference=start.reference, frame=start.frame, seconds=start.seconds, sabotage=sabotage)
+        return TaskStart(seconds=start.seconds, sabotage=sabotage)
 
     def judge(self) -> Verdict:
         track = self.track
         last = track.speed[-round(1.0 / CONTROL_DT) :]
         stands = len(track.times) >= round(self.seconds / CONTROL_DT) - 1 and bool((last < 0.1).all())
-        before = track.speed[max(0, self._at - 50) : self._at]
+        end = round(self._at_time / CONTROL_DT)
+        before = track.speed[end - 50 : end]
         walked = float(np.median(before)) if len(before) else 0.0
         detail = "" if stands else "does not stand"
         return Verdict(success=stands, detail=detail, values={"speed_before": walked}, may_lose_plans=True)

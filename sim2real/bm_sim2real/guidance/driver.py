@@ -1,6 +1,11 @@
-"""From a goal source to the policy: asks it for every plan, trims, sets the steering, stops where nothing is wanted."""
+"""From a goal source to the machine: asks it for every plan, trims, sets the steering, sets out and stops."""
 
 from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bm_core.diffusion.contract import DiffusionContract
 from bm_core.diffusion.guidance.goal import GuidanceGoal
@@ -8,6 +13,7 @@ from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_core.g1 import CONTROL_DT
 from bm_core.state import RobotState
 from bm_sim2real.guidance.planar_state import planar_reading
+from bm_sim2real.guidance.rest import Rest
 from bm_sim2real.guidance.sources import GoalSource
 from bm_sim2real.guidance.steer import GoalSteerer
 from bm_sim2real.modes import Mode
@@ -23,27 +29,50 @@ class GoalDriver:
         """`settings` default: the bundle's."""
         self._machine = machine
         self._steerer = GoalSteerer(contract.spec, settings or contract.guidance)
+        self._rest = Rest(settings=settings or contract.guidance)
+        self._losses = machine.plan_losses
         self.source: GoalSource | None = None
         """Who is asked; may be replaced at any moment. None wants nothing."""
         self.goal = GuidanceGoal()
         """The newest wish, as it was said."""
 
-    def step(self, state: RobotState) -> None:
-        """One control step. Without an estimate of the base the last goal stands: the machine will stop by itself."""
+    def step(self, state: RobotState, time: float | None = None) -> None:
+        """One control step; `time` in s: the source's clock, default the reading's.
+
+        Without an estimate of the base the last goal stands: the machine will stop by itself.
+        """
         planar = planar_reading(state)
         if planar is None:
             return
+        if time is not None:
+            planar = dataclasses.replace(planar, time=time)
         self.goal = GuidanceGoal() if self.source is None else self.source.goal(planar)
-        if self.goal.is_empty:
+        velocity = self._rest.velocity(self.goal, planar)
+        if velocity is None:
+            self._losses = self._machine.plan_losses
             self._stop(state)
             return
         self._machine.pilot.steering = self._steerer.step(self.goal, planar, CONTROL_DT)
-        if not self._machine.is_guided and self._machine.mode is Mode.STAND:
+        if self._may_set_out:
+            self._set_out(velocity)
+
+    @property
+    def _may_set_out(self) -> bool:
+        """A robot that was braked because its planner was lost stays until somebody has asked it to stand."""
+        machine = self._machine
+        is_lost = machine.plan_losses > self._losses
+        return machine.mode is Mode.STAND and not (machine.is_guided or machine.is_starting or is_lost or machine.held)
+
+    def _set_out(self, velocity: NDArray[np.float64]) -> None:
+        if self.goal.keyframes is not None:  # they say themselves how to begin
             self._machine.guide()
+        elif velocity.any():
+            self._machine.guide(velocity)
 
     def _stop(self, state: RobotState) -> None:
-        self._machine.pilot.steering = None
-        if self._machine.is_guided and self._machine.mode is Mode.RUNNING:
-            self._machine.brake(state)
-        else:
-            self._machine.pilot.is_wanted = False
+        machine = self._machine
+        machine.pilot.steering = None
+        if (machine.is_guided or machine.is_starting) and machine.mode is Mode.RUNNING:
+            machine.brake(state)
+        elif machine.mode is not Mode.RUNNING:
+            machine.pilot.is_wanted = False

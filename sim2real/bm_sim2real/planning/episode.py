@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bm_core.diffusion.planner import Steering
 from bm_core.g1 import CONTROL_DT
 from bm_core.reference import Reference
 from bm_core.state import RobotState
@@ -42,8 +41,9 @@ HAND_OVER_S = 0.5
 class TaskStart:
     """Where an episode begins: the tracker follows `reference` from `frame` on for `seconds`, then hands over."""
 
-    reference: Reference
-    frame: int
+    reference: Reference | None = None
+    """None: it stands, and the task itself sets out after `seconds`."""
+    frame: int = 0
     seconds: float = 1.0
     sabotage: Callable[[PlanSource], PlanSource] | None = None
     """What happens to the planner in this run; None: nothing."""
@@ -63,7 +63,7 @@ class Verdict:
 
 
 class Task(Protocol):
-    """One run of a task; made by `TaskMaker` from a seed. Time is s since the diffusion policy took over."""
+    """One run of a task; made by `TaskMaker` from a seed. Time is s since it began to drive."""
 
     seconds: float
     """Longest run."""
@@ -72,8 +72,8 @@ class Task(Protocol):
         """How the run begins; asked once."""
         ...
 
-    def steer(self, time: float, state: RobotState) -> Steering | None:
-        """The wish at this moment, from what the robot itself knows; asked before every control step."""
+    def drive(self, time: float, state: RobotState, machine: GuidedMachine) -> None:
+        """The wish of the moment, from what the robot itself knows; before every control step. May set out and stop."""
         ...
 
     def push(self, time: float) -> Array | None:
@@ -147,9 +147,13 @@ def run_episode(
     start, source = task.start(), pilot.source
     if start.sabotage is not None:
         pilot.source = start.sabotage(source)
-    put_on_frame(robot, start.reference.frame(start.frame))
-    machine.start_running(start.reference, start.frame)
-    loop = ControlLoop(robot, machine, CommandGuard(config.limits, start_mode=Mode.RUNNING))
+    if start.reference is None:
+        put_on_frame(robot, standing_frame())
+        machine.start_standing(robot.read())
+    else:
+        put_on_frame(robot, start.reference.frame(start.frame))
+        machine.start_running(start.reference, start.frame)
+    loop = ControlLoop(robot, machine, CommandGuard(config.limits, start_mode=machine.mode))
     log = _Log(on_step=on_step)
     try:
         problem = _hand_over(loop, robot, machine, task, start.seconds) or _run(loop, robot, machine, task, log)
@@ -168,13 +172,15 @@ class _Log:
 
 
 def _hand_over(loop: ControlLoop, robot: MujocoRobot, machine: GuidedMachine, task: Task, seconds: float) -> str:
-    """Up to the first step on a plan; what went wrong, empty if nothing did."""
+    """Up to the first step on a plan, or standing; what went wrong, empty if nothing did."""
     for _ in range(round(seconds / CONTROL_DT)):
         loop.step()
         wrong = str(loop.fault) if loop.fault else fall_of(robot)
         if wrong:
             return f"before the hand-over: {wrong}"
-    machine.pilot.steering = task.steer(0.0, robot.read())
+    if machine.mode is Mode.STAND:
+        return ""
+    task.drive(0.0, robot.read(), machine)
     machine.guide()
     for _ in range(round(HAND_OVER_S / CONTROL_DT)):
         loop.step()
@@ -189,7 +195,7 @@ def _run(loop: ControlLoop, robot: MujocoRobot, machine: GuidedMachine, task: Ta
         push = task.push(log.time)
         if push is not None:
             robot.push(push, np.zeros(3))
-        machine.pilot.steering = task.steer(log.time, robot.read())
+        task.drive(log.time, robot.read(), machine)
         loop.step()
         truth = robot.ground_truth()
         log.positions.append(truth.body_pos_w[0])

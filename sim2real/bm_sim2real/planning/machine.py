@@ -7,17 +7,21 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bm_core.g1 import DEFAULT_ROOT_HEIGHT, G1
+from bm_core.g1 import CONTROL_DT, DEFAULT_ROOT_HEIGHT, G1
 from bm_core.kinematics import g1_kinematics
-from bm_core.reference import Reference, ReferenceFrame
+from bm_core.reference import MotionReference, Reference, ReferenceFrame
 from bm_core.rotations import quat_rotate
 from bm_core.state import RobotState
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
 from bm_sim2real.planning.policy import DiffusionPolicy
+from bm_sim2real.standing import plan_start
 from bm_sim2real.state_machine import StateMachine
-from bm_sim2real.stop_plans import plan_with
+from bm_sim2real.stop_plans import PlannedStop, plan_with
+
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,11 @@ class GuidedConfig:
 
     stop_before_end: int = 6
     """Control steps before the end of the newest plan at which a stop is looked for: not every moment has one."""
+    start_s: float = 1.1
+    """s that the tracker walks before plans are asked for: a start begins with a shift of weight that takes longer than
+    a plan looks ahead (data from standing get 0.03 m far in 0.64 s), so no goal can tell it from standing."""
+    start_limit_s: float = 2.5
+    """s after which a start without a plan is given up."""
 
 
 class GuidedMachine(StateMachine):
@@ -41,15 +50,31 @@ class GuidedMachine(StateMachine):
         self.plan_losses = 0
         """How often plans ran out."""
         self._is_braking, self._attempts = False, 0
+        self._start: PlannedStop | None = None
+        self._walked: int | None = None
+        """Control steps of a start by the tracker."""
         self._last_q = G1.default_joint_pos
 
-    def guide(self) -> None:
-        """STAND or RUNNING -> RUNNING on plans, as soon as the first is there. RobotError from another mode."""
+    def guide(self, velocity: Array | None = None) -> None:
+        """STAND or RUNNING -> RUNNING on plans, as soon as the first is there. RobotError from another mode.
+
+        With a `velocity` (3,) m/s, m/s, rad/s in its yaw frame a robot in STAND is first walked off by the tracker.
+        """
         self._require(Mode.RUNNING, Mode.STAND, Mode.RUNNING)
-        self.pilot.is_wanted = True
+        if velocity is None or self.mode is not Mode.STAND:
+            self.pilot.is_wanted = True
+            return
+        start = partial(plan_start, velocity, self._guided.start_limit_s + 1.0)
+        self._start = plan_with(start, 1, in_background=self.config.plans_in_background)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the tracker walks the robot off, or is about to."""
+        return self._start is not None or self._walked is not None
 
     def step(self, state: RobotState) -> PolicyCommand:
         """The command for the next 20 ms; see StateMachine.step."""
+        self._step_start(state)
         self.pilot.see(state)
         if not self.is_guided and self.pilot.is_wanted and self.mode in (Mode.STAND, Mode.RUNNING):
             self._begin()
@@ -72,10 +97,31 @@ class GuidedMachine(StateMachine):
 
     # -- parts
 
+    def _step_start(self, state: RobotState) -> None:
+        """From STAND into the first steps, from those to asking for plans; a start that leads nowhere ends."""
+        if self._start is not None and self._start.future.done():
+            planned, self._start = self._start.future, None
+            if self.mode is Mode.STAND and planned.exception() is None:
+                reference = planned.result()
+                assert isinstance(reference, MotionReference)
+                reference.align(*self._anchor.world_pose(state), 0)
+                self._follow(Mode.RUNNING, reference)
+                self._walked = 0
+        if self._walked is None:
+            return
+        self._walked = self._walked + 1 if self.mode is Mode.RUNNING and not self.is_guided else None
+        if self._walked == round(self._guided.start_s / CONTROL_DT):
+            self.pilot.is_wanted = True
+        elif self._walked == round(self._guided.start_limit_s / CONTROL_DT):
+            self._walked, self.pilot.is_wanted = None, False
+            self.plan_losses += 1
+            super().brake(state)
+
     def _begin(self) -> None:
         if not self.pilot.is_ready or self.held or self.fault is not None:
             return
         self.is_guided, self._is_braking, self._attempts = True, False, 0
+        self._walked = None
         self._enter(Mode.RUNNING, 0)
 
     def _fly(self, state: RobotState) -> PolicyCommand | None:

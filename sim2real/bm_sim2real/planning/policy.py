@@ -108,7 +108,7 @@ class DiffusionPolicy:
         self._last_action = action = self._decode(z, self._state, self._last_action)
         self._buffer.add_action(z)
         return PolicyOutput(
-            q=self._default + self._scale * action,
+            q=np.asarray(self._default + self._scale * action, dtype=np.float64),
             kp=self._kp,
             kd=self._kd,
             action=action,
@@ -167,6 +167,10 @@ class PilotConfig:
         chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return dataclasses.replace(given, **chosen)
 
+    def contract(self, given: DiffusionContract) -> DiffusionContract:
+        """The bundle's contract with this config's guidance in its place: whoever steers reads it there."""
+        return given if self.guidance is None else dataclasses.replace(given, guidance=self.guidance)
+
 
 def load_planner(path: str | Path, config: PilotConfig) -> Planner:
     """The planner of a bundle, its golden trace replayed on this provider first. BundleError if anything differs."""
@@ -184,7 +188,7 @@ def load_lockstep(path: str | Path, config: PilotConfig | None = None) -> Diffus
     """A policy whose planner runs in the same process, its plans arriving `latency_steps` control steps later."""
     config, bundle = config or PilotConfig(), DiffusionBundle.read(path)
     source = LockstepSource(load_planner(path, config), config.latency_steps)
-    return DiffusionPolicy(bundle.contract, bundle.decoder, source)
+    return DiffusionPolicy(config.contract(bundle.contract), bundle.decoder, source)
 
 
 def load_process(path: str | Path, config: PilotConfig | None = None) -> DiffusionPolicy:
@@ -194,4 +198,4 @@ def load_process(path: str | Path, config: PilotConfig | None = None) -> Diffusi
     """
     config, bundle = config or PilotConfig(), DiffusionBundle.read(path)
     source = ProcessSource(partial(load_planner, path, config), config.latency_steps)
-    return DiffusionPolicy(bundle.contract, bundle.decoder, source)
+    return DiffusionPolicy(config.contract(bundle.contract), bundle.decoder, source)

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bm_core.diffusion.contract import DiffusionContract
-from bm_core.diffusion.planner import Steering
 from bm_core.g1 import CONTROL_DT
 from bm_core.locomotion.generator import generate
 from bm_core.motion import MotionClip, clip_from_qpos
 from bm_core.reference import MotionReference
 from bm_core.state import RobotState
 from bm_sim2real.planning.episode import TaskStart, Verdict
+from bm_sim2real.planning.machine import GuidedMachine
 from bm_sim2real.robots.ground_truth import GroundTruth
 
 Array = NDArray[np.float64]
@@ -49,8 +49,8 @@ class WalkPerturb:
     def start(self) -> TaskStart:
         return TaskStart(reference=MotionReference(walking_clip(SPEED)), frame=self._frame)
 
-    def steer(self, time: float, state: RobotState) -> Steering | None:
-        return None
+    def drive(self, time: float, state: RobotState, machine: GuidedMachine) -> None:
+        machine.pilot.steering = None
 
     def push(self, time: float) -> Array | None:
         step = round(time / CONTROL_DT)

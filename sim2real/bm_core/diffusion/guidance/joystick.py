@@ -30,7 +30,7 @@ class Velocity:
     def evaluate(self, plan: PlanView) -> tuple[Any, PlanView]:
         gradient = plan.zeros()
         error = plan.root_lin_vel[..., :2] - _turned(self.velocity, self.yaw_rate, plan)
-        value, pull = _swayed(error, self.sway)
+        value, pull = swayed(error, self.sway)
         gradient.root_lin_vel[..., :2] = pull
         return value.sum(-1), gradient
 
@@ -47,7 +47,7 @@ class YawRate:
     def evaluate(self, plan: PlanView) -> tuple[Any, PlanView]:
         gradient = plan.zeros()
         goal = as_like(self.yaw_rate, plan.states)[..., None, None]
-        value, pull = _swayed(plan.root_ang_vel[..., 2:] - goal, self.sway)
+        value, pull = swayed(plan.root_ang_vel[..., 2:] - goal, self.sway)
         gradient.root_ang_vel[..., 2:] = pull
         return value.sum(-1), gradient
 
@@ -77,7 +77,7 @@ def _turned(velocity: Any, yaw_rate: Any, plan: PlanView) -> Any:
     return turned(goal[..., None, :], cos, sin)
 
 
-def _swayed(error: Any, sway: float) -> tuple[Any, Any]:
+def swayed(error: Any, sway: float) -> tuple[Any, Any]:
     """Half the square of errors (B, H, n), the deviation from their mean over H weighted; value and gradient."""
     mean = error.mean(-2)[..., None, :]
     rest = error - mean

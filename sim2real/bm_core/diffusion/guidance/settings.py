@@ -15,7 +15,7 @@ class GuidanceSpec:
     """One model's guidance. Scale and limits are those of `sampler.Guidance`; weights are of the costs in the sum."""
 
     scale: float = 2.0
-    max_weight: float = 2.0
+    max_weight: float = 1.0
     max_step: float = 0.5
     """Normalised units a token and pass"""
     min_level: int = 1
@@ -24,16 +24,27 @@ class GuidanceSpec:
     """How much pulls on places are also pulls on the velocities that lead there; see cost.WeightedCosts."""
     velocity_weight: float = 1.0
     yaw_rate_weight: float = 1.0
-    sway: float = 1.0
+    sway: float = 0.2
     """Of both; see joystick.Velocity."""
-    waypoint_weight: float = 2.0
+    approach_weight: float = 1.0
+    """Of the way to a waypoint as velocities; see approach.Approach"""
+    approach_forward: float = 0.6
+    """m/s at most, ahead; the same for the following"""
+    approach_backward: float = 0.3
+    approach_sideways: float = 0.25
+    approach_braking: float = 0.4
+    """m/s^2"""
+    approach_within: float = 0.1
+    """m from a waypoint within which the robot stands"""
+    waypoint_weight: float = 0.0
+    """Of the paper's waypoint cost; 0: not used"""
     waypoint_cap: float = 0.3
     """m; small, or the robot would run to far places and creep to near ones"""
     waypoint_decay: float = 5.0
     """1/m; the paper's 2 begins to stop the robot a metre before the place"""
     speed_limit: float = 0.7
-    """m/s on the way to waypoints"""
-    speed_limit_weight: float = 3.0
+    """m/s on the way to waypoints by the paper's cost"""
+    speed_limit_weight: float = 1.0
     turn_gain: float = 1.0
     """1/s: yaw rate for each rad that the robot faces away from where it goes, or from how it shall stand."""
     turn_limit: float = 0.6
@@ -51,6 +62,10 @@ class GuidanceSpec:
     """s"""
     height_weight: float = 1.0
     smoothness_weight: float = 0.0
+    slew: float = 1.5
+    """m/s^2 at which the velocity that plans are pulled to approaches the goal's; a command may leap, a robot cannot"""
+    turn_slew: float = 3.0
+    """rad/s^2, the same for the yaw rate"""
     trim_gain: float = 0.0
     """1/s; 0: goals are not trimmed."""
     trim_limit: float = 0.3
@@ -59,7 +74,19 @@ class GuidanceSpec:
     def __post_init__(self) -> None:
         if not 0 <= self.min_level <= self.max_level:
             raise ConfigError(f"guidance levels {self.min_level}..{self.max_level}: 0 <= min_level <= max_level")
-        for name in ("max_weight", "max_step", "waypoint_cap", "waypoint_decay", "obstacle_delta"):
+        for name in (
+            "max_weight",
+            "max_step",
+            "waypoint_cap",
+            "waypoint_decay",
+            "obstacle_delta",
+            "slew",
+            "turn_slew",
+            "approach_forward",
+            "approach_backward",
+            "approach_sideways",
+            "approach_braking",
+        ):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"guidance.{name} = {getattr(self, name)}: must be above 0")
         if not self.obstacle_reach > self.obstacle_delta:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bm_core.diffusion.guidance.approach import Approach
 from bm_core.diffusion.guidance.cost import Weighted, WeightedCosts
+from bm_core.diffusion.guidance.following import Following
 from bm_core.diffusion.guidance.frame import to_present, wrapped
 from bm_core.diffusion.guidance.goal import GuidanceGoal
 from bm_core.diffusion.guidance.joystick import SpeedLimit, Velocity, YawRate
@@ -79,13 +81,28 @@ class GoalSteering:
     def _waypoint_costs(self, waypoint: tuple[float, float], present: PresentFrame) -> list[Weighted]:
         settings = self.settings
         place = to_present(np.array(waypoint), present)
-        cost = Waypoint(goal=place, cap=settings.waypoint_cap, decay=settings.waypoint_decay)
         turn = YawRate(yaw_rate=self._turn(place, present), sway=settings.sway)
-        return [
-            Weighted(cost=cost, weight=settings.waypoint_weight),
-            Weighted(cost=turn, weight=settings.yaw_rate_weight),
-            Weighted(cost=SpeedLimit(limit=settings.speed_limit), weight=settings.speed_limit_weight),
-        ]
+        costs = [Weighted(cost=turn, weight=settings.yaw_rate_weight)]
+        if settings.approach_weight > 0.0:
+            costs.append(Weighted(cost=self._approach(place), weight=settings.approach_weight))
+        if settings.waypoint_weight > 0.0:
+            cost = Waypoint(goal=place, cap=settings.waypoint_cap, decay=settings.waypoint_decay)
+            costs.append(Weighted(cost=cost, weight=settings.waypoint_weight))
+            costs.append(Weighted(cost=SpeedLimit(limit=settings.speed_limit), weight=settings.speed_limit_weight))
+        return costs
+
+    def _approach(self, place: Array) -> Approach:
+        settings = self.settings
+        return Approach(
+            goal=place,
+            forward=settings.approach_forward,
+            backward=settings.approach_backward,
+            sideways=settings.approach_sideways,
+            braking=settings.approach_braking,
+            speeding=settings.slew,
+            within=settings.approach_within,
+            sway=settings.sway,
+        )
 
     def _turn(self, place: Array, present: PresentFrame) -> float:
         """Yaw rate towards the waypoint while it is far, then towards the heading asked for."""
@@ -118,6 +135,7 @@ def guidance_of(
     total = WeightedCosts(costs=costs, layout=layout, representation=representation, coupling=settings.coupling)
     return Guidance(
         gradient=total.gradient,
+        spread=Following(layout=layout, representation=representation, share=settings.coupling),
         scale=settings.scale,
         max_weight=settings.max_weight,
         max_step=settings.max_step,
