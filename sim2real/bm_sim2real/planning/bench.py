@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bm_core.diffusion.bundle import DiffusionBundle
+from bm_core.diffusion.guidance.goal import GuidanceGoal
+from bm_core.diffusion.guidance.steering import GoalSteering
 from bm_core.diffusion.planner import Planner, Steering
-from bm_core.diffusion.sampler import Guidance
 from bm_core.diffusion.spec import SamplerSpec
 from bm_sim2real.planning.denoiser import OnnxDenoiser
 from bm_sim2real.planning.policy import PilotConfig
@@ -32,7 +32,7 @@ class PlanTiming:
     plan: dict[str, float]
     """A warm plan, kinematics of the history included."""
     guided_plan: dict[str, float]
-    """The same with a velocity cost in every pass."""
+    """The same, told to walk at a velocity."""
     precision: str
     """Of the weights."""
     sampler: SamplerSpec
@@ -40,7 +40,7 @@ class PlanTiming:
 
 
 def time_plans(path: str | Path, config: PilotConfig, plans: int = 100, steering: Steering | None = None) -> PlanTiming:
-    """Replays the histories of the bundle's golden trace. `steering` for guided plans; default a bare velocity cost."""
+    """Replays the histories of the bundle's golden trace. `steering` for guided plans; default: a velocity."""
     bundle = DiffusionBundle.read(path)
     denoiser = OnnxDenoiser(path, bundle.contract.spec, provider=config.provider, threads=config.threads)
     bundle.prove(denoiser)
@@ -50,7 +50,7 @@ def time_plans(path: str | Path, config: PilotConfig, plans: int = 100, steering
         full_pass=_timed(_passes(bundle, denoiser, is_full=True), plans),
         states_pass=_timed(_passes(bundle, denoiser, is_full=False), plans),
         plan=_timed(_plans(bundle, denoiser, config, None), plans),
-        guided_plan=_timed(_plans(bundle, denoiser, config, steering or _Forward(bundle)), plans),
+        guided_plan=_timed(_plans(bundle, denoiser, config, steering or _walking(bundle)), plans),
     )
 
 
@@ -58,7 +58,7 @@ def plan_latency_s(path: str | Path, config: PilotConfig, plans: int = 60) -> fl
     """p95 of a guided plan."""
     bundle = DiffusionBundle.read(path)
     denoiser = OnnxDenoiser(path, bundle.contract.spec, provider=config.provider, threads=config.threads)
-    return 1e-3 * _timed(_plans(bundle, denoiser, config, _Forward(bundle)), plans)["p95"]
+    return 1e-3 * _timed(_plans(bundle, denoiser, config, _walking(bundle)), plans)["p95"]
 
 
 def instruction_sets() -> list[str]:
@@ -71,24 +71,15 @@ def instruction_sets() -> list[str]:
     return [name for name in _INSTRUCTION_SETS if name in flags]
 
 
-class _Forward:
-    """Pulls the root's forward velocity to 0.5 m/s: the cost of a cost without anybody's library."""
-
-    def __init__(self, bundle: DiffusionBundle) -> None:
-        from bm_core.diffusion.state import state_slices
-
-        self._place = state_slices(bundle.contract.spec.representation).root_lin_vel.start
-
-    def guidance(self, present: Any, time: float) -> Guidance:
-        return Guidance(gradient=self._gradient)
-
-    def keyframes(self, present: Any, time: float) -> dict[int, Any]:
-        return {}
-
-    def _gradient(self, states: Any) -> Any:
-        gradient = np.zeros_like(states)
-        gradient[..., self._place] = states[..., self._place] - 0.5
-        return gradient
+def _walking(bundle: DiffusionBundle) -> Steering:
+    """What the joystick asks for: a velocity, under the bundle's own guidance settings."""
+    spec = bundle.contract.spec
+    return GoalSteering(
+        goal=GuidanceGoal(velocity=(0.5, 0.0, 0.2)),
+        settings=bundle.contract.guidance,
+        layout=spec.layout,
+        representation=spec.representation,
+    )
 
 
 def _plans(
