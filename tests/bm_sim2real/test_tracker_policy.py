@@ -34,6 +34,23 @@ def test_a_bundle_loads_proves_itself_and_gives_the_networks_targets(bundle_path
     assert output.kd[3] == pytest.approx(6.3088, rel=1e-4)
 
 
+def test_a_real_robot_runs_proven_policies_only(bundle_path, tmp_path):
+    model = onnx.load(bundle_path)
+    kept = [entry for entry in model.metadata_props if not entry.key.startswith("bm.")]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    model.producer_name = "pytorch"
+    foreign = tmp_path / "foreign.onnx"
+    foreign.write_bytes(model.SerializeToString())
+    real = dataclasses.replace(MockRobot().features, is_simulated=False)
+    assert TrackerPolicy.load(foreign, features=MockRobot().features).warnings
+    with pytest.raises(
+        BundleError, match="foreign.onnx: no golden trace: .* real robots run policies of bm export only"
+    ):
+        TrackerPolicy.load(foreign, features=real)
+    assert TrackerPolicy.load(bundle_path, features=real).warnings == ()
+
+
 def test_a_bundle_whose_weights_were_changed_is_refused(bundle_path, tmp_path):
     model = onnx.load(bundle_path)
     model.graph.initializer[1].raw_data = bytes(len(model.graph.initializer[1].raw_data))

@@ -154,3 +154,15 @@ def test_a_policy_with_its_motion_inside_proves_itself_frame_by_frame(tracker, c
     builder = ObservationBuilder(embedded_contract(CONTRACT))
     first = builder.compute(trace.state(0), MotionReference(clip), int(trace.time_step[0]), trace.last_action[0])
     np.testing.assert_allclose(first[:58], trace.observation[0, :58], atol=1e-6)
+
+
+def test_which_motion_it_is_the_graph_knows_itself(clip):  # noqa: F811
+    terms = [
+        observation_term("motion_id[other]"),
+        *CONTRACT.observations[:-1],
+        observation_term(f"motion_id[{clip.name}]", scale=0.5, history=2),
+    ]
+    contract = dataclasses.replace(CONTRACT, observations=tuple(terms))
+    assert embedded_contract(contract).observation_dim == 160
+    seen = EmbeddedActor(torch.nn.Identity(), contract, clip)(torch.zeros(1, 160), torch.zeros(1, 1))[0][0]
+    assert seen.tolist() == [0.0, *[0.0] * 160, 0.5, 0.5]

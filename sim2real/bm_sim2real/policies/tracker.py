@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bm_core.bundle import Bundle
 from bm_core.contract import Contract
-from bm_core.errors import RobotError
+from bm_core.errors import BundleError, RobotError
 from bm_core.g1 import G1
 from bm_core.observation import ESTIMATED_FIELDS, ObservationBuilder
 from bm_core.observation_terms import TERMS_NEEDING_STATE
@@ -67,9 +67,15 @@ class TrackerPolicy:
     def load(cls, path: str | Path, provider: str = "cpu", features: RobotFeatures | None = None) -> TrackerPolicy:
         """Read a bundle, prove its golden trace on this provider, check it against the robot.
 
-        BundleError if anything differs, or if the policy needs what the robot does not supply.
+        BundleError if anything differs, if the policy needs what the robot does not supply, or if the robot is a real
+        one and the policy has no golden trace.
         """
         bundle = Bundle.read(path)
+        if bundle.is_foreign and features is not None and not features.is_simulated:
+            raise BundleError(
+                f"{path}: no golden trace: nothing proves that it sees on the robot what it was trained on; real "
+                "robots run policies of bm export only, this one in simulation (--network-interface lo)"
+            )
         opened = open_session(path, provider, bundle.prove)
         supplied = ESTIMATED_FIELDS if features is None else supplied_fields(features)
         policy = cls(bundle.contract, opened.session, supplied=supplied)
