@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bm_core.errors import RobotError
 from bm_core.g1 import CONTROL_DT
 from bm_core.motion import MotionClip
 from bm_sim2real.bridge.client import BridgeClient
@@ -69,6 +70,22 @@ def compare_paths(policy: TrackerPolicy, clip: MotionClip, base_state: BaseState
         wire_m=float(np.mean(wired)),
         failure="; ".join(f"{where}: {text}" for where, text in (("in process", fault), ("wire", wire_fault)) if text),
     )
+
+
+def entry_refusal(policy: TrackerPolicy, clip: MotionClip) -> str:
+    """Why the clip cannot be entered from standing; empty if it can."""
+    robot = MujocoRobot()
+    robot.connect()
+    put_on_frame(robot, standing_frame())
+    machine = _machine(policy, robot.features)
+    machine.start_standing(robot.read())
+    try:
+        machine.play(clip, robot.read())
+    except RobotError as error:
+        return str(error)
+    finally:
+        robot.close()
+    return ""
 
 
 def summarize_paths(results: Sequence[WireResult], most: float) -> dict[str, Any]:

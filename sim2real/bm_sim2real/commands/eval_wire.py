@@ -34,28 +34,34 @@ class EvalWire:
         from rich.table import Table
 
         from bm_core.data import shipped
+        from bm_core.errors import ConfigError
         from bm_sim2real.clip_files import chosen_clips
         from bm_sim2real.commands.progress import tracked, wide_console
         from bm_sim2real.policies.tracker import TrackerPolicy, base_state_needed
         from bm_sim2real.result_json import write_result
         from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
-        from bm_sim2real.wire_evaluation import compare_paths, summarize_paths
+        from bm_sim2real.wire_evaluation import compare_paths, entry_refusal, summarize_paths
         from bm_sim2real.wire_processes import compare_processes
 
         os.environ[TAG_VARIABLE] = f"wire-{os.getpid()}"
         path = self.policy or shipped("policies", "g1_tracker.onnx")
-        clips = [file.load() for file in chosen_clips(self.motions, None, None)]
+        policy = TrackerPolicy.load(path)
+        chosen = [file.load() for file in chosen_clips(self.motions, None, None)]
+        refused = {clip.name: reason for clip in chosen if (reason := entry_refusal(policy, clip))}
+        clips = [clip for clip in chosen if clip.name not in refused]
+        if not clips:
+            raise ConfigError(f"none of these motions begins where a standing robot can enter it: {', '.join(refused)}")
         if self.processes:
             with tracked("clips", 2 * len(clips)) as advance:
                 results = compare_processes(path, clips, lambda: advance(None))
         else:
-            policy, results = TrackerPolicy.load(path), []
+            results = []
             with tracked("clips", len(clips)) as advance:
                 for clip in clips:
                     base_state = base_state_needed(policy.contract)
                     results.append(compare_paths(policy, clip, base_state, self.delay_ms))
                     advance(results[-1])
-        summary = summarize_paths(results, self.most)
+        summary = {**summarize_paths(results, self.most), "left_out": refused}
         table = Table("clip", box=None, header_style="bold", pad_edge=False)
         for heading in ("in process mm", "wire mm", "difference"):
             table.add_column(heading, justify="right")
@@ -65,6 +71,8 @@ class EvalWire:
             table.add_row(result.clip, *errors, result.failure)
         console = wide_console()
         console.print(table)
+        for reason in refused.values():
+            console.print(f"left out: {reason}", markup=False)
         if self.processes:
             console.print(f"median delay from reading to motor over the wire: {results[0].delay_ms} ms")
         console.print(f"all clips: {summary['difference']:+.1%}, worst {summary['worst_difference']:+.1%}")
