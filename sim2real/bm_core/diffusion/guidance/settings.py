@@ -51,14 +51,14 @@ class GuidanceSpec:
     """rad/s"""
     turn_distance: float = 0.5
     """m from the waypoint within which the robot no longer turns towards it."""
-    obstacle_weight: float = 0.1
+    obstacle_weight: float = 0.03
     obstacle_delta: float = 0.1
     """m"""
-    obstacle_reach: float = 0.6
+    obstacle_reach: float = 0.4
     """m of clearance"""
     way_ahead_weight: float = 3.0
     """Of what lies on the way beyond the horizon; see way_ahead.WayAhead"""
-    way_ahead_s: float = 2.0
+    way_ahead_s: float = 2.5
     """s"""
     height_weight: float = 1.0
     smoothness_weight: float = 0.0

@@ -1,7 +1,7 @@
 """The way beyond the horizon: a plan of 0.64 s sees a pillar too late to walk around it.
 
-The plan's mean velocity is carried on in a straight line, and what the robot, seen as a disc, would run into pushes
-that velocity aside. Along a line through an obstacle the pushes forward and backward cancel; those to the side add up.
+The plan's mean velocity is carried on in a straight line, and what the robot, seen as a disc, comes nearest to on it
+pushes that velocity. At the point of closest approach that is to the side: around the obstacle, not back.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class WayAhead:
     """The present, in the world; one, or one a plan."""
     seconds: float = 2.0
     """How far the mean velocity is carried on"""
-    samples: int = 8
-    """Moments on the way, evenly spread behind the plan's end"""
+    samples: int = 16
+    """Moments on the way, evenly spread from the present on"""
     radius: float = 0.35
     """m of the robot as a disc"""
     delta: float = 0.1
@@ -43,18 +43,17 @@ class WayAhead:
     def evaluate(self, plan: PlanView) -> tuple[Any, PlanView]:
         xp, gradient = library(plan.states), plan.zeros()
         count = plan.states.shape[1]
-        end = (count - 1) * plan.token_dt
-        times = as_like(np.linspace(end, max(self.seconds, end), self.samples), plan.states)
+        times = as_like(np.linspace(0.0, self.seconds, self.samples), plan.states)
         mean = plan.root_lin_vel[..., :2].mean(1)
         place = plan.root_pos[:, :1, :2] + times[:, None] * mean[:, None, :]
         value, slope, normal = self._push(xp.concatenate([place, self.height + 0.0 * place[..., :1]], -1), times)
-        share = (slope * times)[..., None] * normal[..., :2] / (self.samples * count)
+        share = (slope * times)[..., None] * normal[..., :2] / count
         gradient.root_lin_vel[..., :2] = share.sum(1)[:, None, :] + 0.0 * plan.root_lin_vel[..., :2]
-        gradient.root_pos[:, 0, :2] = (slope[..., None] * normal[..., :2]).sum(1) / self.samples
-        return (value.sum(-1) / (self.samples * count))[..., None] + 0.0 * plan.root_pos[..., 0], gradient
+        gradient.root_pos[:, 0, :2] = (slope[..., None] * normal[..., :2]).sum(1)
+        return (value / count)[..., None] + 0.0 * plan.root_pos[..., 0], gradient
 
     def _push(self, points: Any, times: Any) -> tuple[Any, Any, Any]:
-        """Points (B, S, 3) in the present frame -> barrier, slope (B, S), direction (B, S, 3) in the present frame."""
+        """Points (B, S, 3) in the present frame -> barrier (B,), slope (B, S), direction (B, S, 3) in that frame."""
         xp = library(points)
         points = points[..., None, :]  # as if the disc were the only body: shapes of one plan each fit both costs
         yaw = as_like(self.frame.yaw, points)[..., None, None]
@@ -62,5 +61,10 @@ class WayAhead:
         cos, sin = xp.cos(yaw), xp.sin(yaw)
         world = turned(points, cos, sin) + xp.concatenate([pos, xp.zeros_like(pos[..., :1])], -1)
         distance, normal = nearest(self.obstacles, world, times[:, None])
-        value, slope = finite_barrier(distance - self.radius, self.delta, self.reach)
-        return value[..., 0], slope[..., 0], turned(normal, cos, -sin)[..., 0, :]
+        distance = distance[..., 0]
+        least = xp.amin(distance, -1)
+        closest = as_like(distance == least[..., None], points)
+        # Still nearing at the end of the way: what lies behind it may be passed on either side, so nothing is pushed.
+        closest = closest * as_like(np.arange(self.samples) < self.samples - 1, points)
+        value, slope = finite_barrier(least - self.radius, self.delta, self.reach)
+        return value * closest.sum(-1), slope[..., None] * closest, turned(normal, cos, -sin)[..., 0, :]
