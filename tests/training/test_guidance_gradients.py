@@ -6,6 +6,7 @@ import torch
 
 from bm_core.diffusion.guidance.approach import Approach
 from bm_core.diffusion.guidance.cost import Weighted, WeightedCosts
+from bm_core.diffusion.guidance.following import Following
 from bm_core.diffusion.guidance.joystick import SpeedLimit, Velocity, YawRate
 from bm_core.diffusion.guidance.obstacle import Obstacle, Obstacles
 from bm_core.diffusion.guidance.occupancy import distance_grid
@@ -129,3 +130,11 @@ def test_coupling_is_the_chain_rule_through_places_that_velocities_lead_to():
     ours = cost.gradient(led.detach().numpy())[:, 4:, vel]
     bare = WeightedCosts(costs=cost.costs, layout=TokenLayout()).gradient(led.detach().numpy())[:, 4:, vel]
     assert np.abs(ours - bare - automatic.numpy()).max() < 1e-6 and float(automatic.abs().max()) > 1.0
+
+
+def test_what_follows_from_a_step_is_the_same_in_torch():
+    states, step = make_states(), 0.1 * make_states(seed=3)
+    following = Following(layout=TokenLayout())
+    ours, tensors = following(states, step), following(torch.tensor(states), torch.tensor(step))
+    assert np.abs(tensors.numpy() - ours).max() < 1e-12
+    assert following(torch.tensor(states).float(), torch.tensor(step).float()).dtype == torch.float32
