@@ -76,7 +76,7 @@ class Soak:
             self._start("simulated robot", "simulate")
             config = BridgeConfig(log=self._out / "events.jsonl", first_state_s=_PATIENCE_S, limits=LIMITS)
             self._start("guardian", "guard", config.to_json())
-            self.monitor = _attach()
+            self.monitor = BridgeClient.find("lo", _PATIENCE_S)
             arguments = (str(self.processes["simulated robot"].pid), str(policy), *map(str, clips))
             self._start("client", "walk", str(self._out / "client.json"), *arguments)
             self._start("bare loop", "idle", str(self._out / "idle.json"))
@@ -150,14 +150,3 @@ def rss_mb(pid: int) -> float:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
-
-
-def _attach() -> BridgeClient:
-    end = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return BridgeClient("lo", ready_s=_PATIENCE_S)
-        except RobotError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)

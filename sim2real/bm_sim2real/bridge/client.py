@@ -23,6 +23,7 @@ from bm_sim2real.robots.simulation_config import TICK_DT
 from bm_sim2real.robots.unitree.remote import Remote, read_remote
 
 _POLL_S = 0.0005
+_LOOK_AGAIN_S = 0.1
 
 
 class BridgeClient:
@@ -44,6 +45,18 @@ class BridgeClient:
         self._lease = 0
         self._heartbeat = 0
         self._wait(lambda: bool(self._words[Word.IS_READY]), ready_s, "the bridge's robot did not answer")
+
+    @classmethod
+    def find(cls, interface: str, timeout_s: float, is_stopped: Callable[[], bool] = lambda: False) -> BridgeClient:
+        """Also waits for a bridge that is only being started. RobotError after `timeout_s`, or when told to stop."""
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                return cls(interface, ready_s=max(1.0, end - time.monotonic()))
+            except RobotError:
+                if is_stopped() or time.monotonic() > end:
+                    raise
+                time.sleep(_LOOK_AGAIN_S)
 
     def read(self) -> RobotState:
         """The newest reading."""
@@ -160,9 +173,14 @@ class BridgeClient:
         end = self._now() + timeout_s
         while not condition():
             if self._now() > end:
-                error = self.status().get("error")
-                raise RobotError(f"{self.interface}: {error or what} (waited {timeout_s:g} s)")
+                raise RobotError(f"{self.interface}: {self._trouble() or what} (waited {timeout_s:g} s)")
             self._idle()
+
+    def _trouble(self) -> str:
+        """Why nothing answers any more, if somebody has said so."""
+        if self.has_guardian_taken_over:
+            return "the writer fell silent and the guardian damps; only a new bridge helps"
+        return self.status().get("error") or ""
 
 
 def _counted(idle: Callable[[], object]) -> tuple[Callable[[], None], Callable[[], float]]:

@@ -87,7 +87,7 @@ class ActiveRun:
     def _connect(self) -> BridgeClient | RelayedLink:
         ready_s = self._config.ready_s
         if self._config.transport is Transport.MAILBOX:
-            link: BridgeClient | RelayedLink = BridgeClient(self._config.interface, ready_s=ready_s)
+            link: BridgeClient | RelayedLink = BridgeClient.find(self._config.interface, ready_s)
         else:
             link = RelayedLink(self._channel.send, self._pump, self._config.stall_allowance_s)
             self._link = link

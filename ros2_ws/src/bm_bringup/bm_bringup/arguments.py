@@ -31,9 +31,9 @@ BACKEND = [
     switch("use_sim_time", "false", "Simulation: stamps are the simulated robot's own time, from /clock."),
     argument(
         "stall_allowance",
-        "0.0",
-        "Simulation: s (0..2) for which this computer may stand still before the guard calls it a fault. For shared or "
-        "overloaded computers; a real robot has none.",
+        "",
+        "Simulation: s (0..2) for which this computer may stand still before the guard calls it a fault; empty: 0.2. "
+        "0 has the limits of a real robot, where nothing else is allowed.",
     ),
     argument("event_log", "", "File to which the bridge appends its events (JSON lines); empty: none."),
 ]

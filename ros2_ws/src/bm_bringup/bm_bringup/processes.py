@@ -39,8 +39,8 @@ def simulated_robot() -> ExecuteProcess:
 def bridge(settings: Settings) -> ExecuteProcess:
     """Owner of the robot. A session of its own: a terminal's Ctrl-C reaches it only through launch, once."""
     options = ["--log", settings.read("event_log")] if settings.read("event_log") else []
-    if settings.number("stall_allowance"):
-        options += ["--stall-allowance", settings.read("stall_allowance")]
+    if settings.stall_allowance:
+        options += ["--stall-allowance", str(settings.stall_allowance)]
     return ExecuteProcess(
         cmd=["setsid", _executable("bridge"), "--network-interface", settings.interface, *options],
         name="bridge",
@@ -63,7 +63,7 @@ def policy(settings: Settings, **parameters: Any) -> LifecycleNode:
             "policy": settings.read("policy"),
             "provider": settings.read("provider"),
             "publish_reference": settings.has_ghost,
-            "stall_allowance": settings.number("stall_allowance"),
+            "stall_allowance": settings.stall_allowance,
             **parameters,
         },
     )

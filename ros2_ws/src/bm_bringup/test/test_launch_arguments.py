@@ -11,7 +11,7 @@ SIMULATION = {
     "backend": "sim",
     "network_interface": "",
     "use_sim_time": "false",
-    "stall_allowance": "0.0",
+    "stall_allowance": "",
     "rviz": "false",
     "headless": "false",
     "foxglove": "false",
@@ -55,8 +55,14 @@ def test_the_reference_is_published_where_something_shows_it(changes, has_ghost)
     assert settings(**changes).has_ghost is has_ghost
 
 
+def test_only_a_simulated_robot_has_a_stall_allowance():
+    assert settings().stall_allowance == 0.2
+    assert settings(stall_allowance="0").stall_allowance == 0.0
+    assert settings(backend="hardware", network_interface="eth0").stall_allowance == 0.0
+
+
 def test_what_is_no_number_is_named():
     with pytest.raises(ArgumentError, match="stall_allowance:=long: a number expected"):
-        settings(stall_allowance="long").number("stall_allowance")
+        _ = settings(stall_allowance="long").stall_allowance
     with pytest.raises(ArgumentError, match="waypoints:=1,b: numbers between commas"):
         Settings(read=lambda name: "1,b").numbers("waypoints")

@@ -7,7 +7,6 @@ as long as the node; the lifecycle decides what goes through them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -31,6 +30,7 @@ _RATE = 100
 _JOINTS_EVERY = 2
 _STATUS_EVERY = 5
 _LOST_S = 1.0
+_SAY_AGAIN_S = 10.0
 
 
 class G1BridgeNode(OperatedNode):
@@ -68,7 +68,7 @@ class G1BridgeNode(OperatedNode):
         """Finds the bridge and its robot."""
         interface = self.value("interface")
         try:
-            self._bridge = _wait_for_bridge(interface, self.value("bridge_timeout"), self.stop.is_set)
+            self._bridge = BridgeClient.find(interface, self.value("bridge_timeout"), self.stop.is_set)
         except BmError as error:
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
@@ -152,7 +152,11 @@ class G1BridgeNode(OperatedNode):
         diagnoses = bridge_diagnoses(self._bridge.status(), age, GuardLimits())
         self._diagnostics.publish(diagnostic_array(diagnoses, self.get_clock().now().to_msg(), G1.name))
         if age > _LOST_S:
-            self.get_logger().error(f"the bridge's writer stands still for {age:.1f} s; only a new bridge helps")
+            why = "; its guardian damps" if self._bridge.has_guardian_taken_over else ""
+            self.get_logger().error(
+                f"the bridge's writer stands still for {age:.1f} s{why}; only a new bridge helps",
+                throttle_duration_sec=_SAY_AGAIN_S,
+            )
 
     def _on_heartbeat(self, message: Header) -> None:
         if self._bridge is not None:
@@ -166,18 +170,6 @@ class G1BridgeNode(OperatedNode):
         self.get_logger().warning("emergency stop by service: damping, latched")
         response.success, response.message = True, "damping, latched; /reset when the robot is safe"
         return response
-
-
-def _wait_for_bridge(interface: str, timeout_s: float, is_stopped: Callable[[], bool]) -> BridgeClient:
-    """Bridge and node are started side by side, so the bridge's memory may not be there yet."""
-    end = time.monotonic() + timeout_s
-    while True:
-        try:
-            return BridgeClient(interface, ready_s=max(1.0, end - time.monotonic()))
-        except RobotError:
-            if is_stopped() or time.monotonic() > end:
-                raise
-            time.sleep(0.1)
 
 
 def main() -> None:
