@@ -98,6 +98,12 @@ class ClipResult:
     """Mean |p_b - p_b*| over the 14 target bodies; NaN if nothing was measured."""
     anchor_error_m: float
     joint_error_rad: float
+    mpkpe_global_m: float
+    """Mean per-keypoint position error: of the 14 target bodies in the world, drift included,"""
+    mpkpe_root_m: float
+    """and with both pelvises at the origin."""
+    joint_velocity_error_rad_s: float
+    body_velocity_error_m_s: float
     effort_clamps: int
     """Joint-ticks that the guard solved back to the effort limit."""
     hard_stop_clamps: int
@@ -234,6 +240,10 @@ def _sample(robot: MujocoRobot, machine: StateMachine, terminations: Termination
     return Sample(frame=machine.clip_frame, truth=truth, reference=frame, errors=errors)
 
 
+_MEANS = ("body", "anchor", "joint", "mpkpe_global", "mpkpe_root", "joint_velocity", "body_velocity")
+"""Of TrackingErrors: what a result holds means of."""
+
+
 def _result(
     clip: MotionClip,
     seed: int,
@@ -244,9 +254,7 @@ def _result(
     wall_s: float,
 ) -> ClipResult:
     errors = outcome.errors
-    body, anchor, joint = (
-        np.array([[e.body, e.anchor, e.joint] for e in errors]).mean(axis=0) if errors else np.full(3, np.nan)
-    )
+    means = {name: float(np.mean([getattr(e, name) for e in errors])) if errors else float("nan") for name in _MEANS}
     return ClipResult(
         clip=clip.name,
         seed=seed,
@@ -260,9 +268,13 @@ def _result(
         failed_at_s=outcome.failed_at_s,
         fall=outcome.fall,
         frames=len(errors),
-        body_error_m=float(body),
-        anchor_error_m=float(anchor),
-        joint_error_rad=float(joint),
+        body_error_m=means["body"],
+        anchor_error_m=means["anchor"],
+        joint_error_rad=means["joint"],
+        mpkpe_global_m=means["mpkpe_global"],
+        mpkpe_root_m=means["mpkpe_root"],
+        joint_velocity_error_rad_s=means["joint_velocity"],
+        body_velocity_error_m_s=means["body_velocity"],
         effort_clamps=0 if loop is None else int(loop.guard.counters.effort.sum()),
         hard_stop_clamps=0 if loop is None else int(loop.guard.counters.hard_stop.sum()),
         tick_ms=() if loop is None else tuple(1e3 * s for s in loop.policy_s),

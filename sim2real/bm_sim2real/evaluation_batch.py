@@ -86,6 +86,17 @@ def run_episodes(
     )
 
 
+_ERRORS = (
+    "body_error_m",
+    "anchor_error_m",
+    "joint_error_rad",
+    "mpkpe_global_m",
+    "mpkpe_root_m",
+    "joint_velocity_error_rad_s",
+    "body_velocity_error_m_s",
+)
+
+
 def summarize(results: Sequence[ClipResult]) -> dict[str, Any]:
     """The summary of `bm eval tracking` and `bm demo`. Errors are over all measured frames of all clips."""
     completed = sum(result.completed for result in results)
@@ -100,9 +111,7 @@ def summarize(results: Sequence[ClipResult]) -> dict[str, Any]:
         "completed_episodes": completed,
         "completion_rate": completed / len(results) if results else math.nan,
         "completion_interval": wilson_interval(completed, len(results)),
-        "body_error_m": _mean([result.body_error_m for result in results], frames),
-        "anchor_error_m": _mean([result.anchor_error_m for result in results], frames),
-        "joint_error_rad": _mean([result.joint_error_rad for result in results], frames),
+        **{name: _mean([getattr(result, name) for result in results], frames) for name in _ERRORS},
         "acrobatic": _acrobatic(results),
         "guard_stops": sum(result.failure == "guard" for result in results),
         "clamp_share": _mean([result.clamp_share for result in results], frames),

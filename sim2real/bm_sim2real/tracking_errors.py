@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from bm_core import rotations_single as single
-from bm_core.g1 import END_EFFECTORS, G1, TARGET_BODY_INDICES
+from bm_core.g1 import END_EFFECTORS, G1, ROOT_BODY, TARGET_BODY_INDICES
 from bm_core.reference import ReferenceFrame, retarget_bodies
 from bm_sim2real.robots.ground_truth import GroundTruth
 
 _TARGETS = np.array(TARGET_BODY_INDICES)
+_ROOT = G1.body_index[ROOT_BODY]
 _END_EFFECTORS = np.array([G1.body_index[name] for name in END_EFFECTORS])
 
 
@@ -37,6 +38,14 @@ class TrackingErrors:
     """m, |p - p_ref| of the torso in the world, drift included."""
     joint: float
     """rad, mean over the 29 joints."""
+    mpkpe_global: float
+    """m, |p_b - p_b_ref| in the world, drift included, mean over the 14 target bodies."""
+    mpkpe_root: float
+    """m, the same with both pelvises at the origin."""
+    joint_velocity: float
+    """rad/s, mean over the 29 joints."""
+    body_velocity: float
+    """m/s, of the target bodies' origins in the world."""
     failure: str
     """anchor_pos, anchor_ori or ee_body_pos; empty if none trips."""
 
@@ -56,10 +65,17 @@ def tracking_errors(truth: GroundTruth, frame: ReferenceFrame, limits: Terminati
         failure = "ee_body_pos"
     else:
         failure = ""
+    offset = truth.body_pos_w[_TARGETS] - frame.body_pos_w[_TARGETS]
+    from_root = offset - (truth.body_pos_w[_ROOT] - frame.body_pos_w[_ROOT])
+    velocity = truth.body_lin_vel_w[_TARGETS] - frame.body_lin_vel_w[_TARGETS]
     return TrackingErrors(
         body=float(np.linalg.norm(truth.body_pos_w[_TARGETS] - target_pos[_TARGETS], axis=-1).mean()),
         anchor=float(np.linalg.norm(anchor_pos - frame.anchor_pos_w)),
         joint=float(np.abs(truth.joint_pos - frame.joint_pos).mean()),
+        mpkpe_global=float(np.linalg.norm(offset, axis=-1).mean()),
+        mpkpe_root=float(np.linalg.norm(from_root, axis=-1).mean()),
+        joint_velocity=float(np.abs(truth.joint_vel - frame.joint_vel).mean()),
+        body_velocity=float(np.linalg.norm(velocity, axis=-1).mean()),
         failure=failure,
     )
 
