@@ -206,6 +206,7 @@ def test_ctrl_c_in_the_terminal_damps_too(stage):
 def test_the_signal_estop_damps(stage, to):
     stage.client.arm()
     drive(stage.client, 20)
+    assert "real-time priority" in (found := stage.client.status()["realtime"]) or "SCHED_FIFO 70" in found
     os.kill(stage.bridge.pid if to == "guardian" else stage.writer_pid, signal.SIGUSR1)
     eventually(lambda: stage.client.fault is not None, "fault")
     assert stage.client.fault.name == "estop"

@@ -62,6 +62,8 @@ class BridgeCore:
         self._command_at = self._ticked_at = time.perf_counter()
         self.late = LateHistogram()
         """Of the writer's ticks."""
+        self.realtime = ""
+        """Priority and memory lock of the writer process, in words; empty where there is none."""
         self._periods, self._ages = TimingWindow(), TimingWindow()
         memory.words[Word.MODE_MACHINE] = robot.low_state.mode_machine + 1
         self._warm_up()

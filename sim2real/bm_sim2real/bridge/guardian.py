@@ -55,7 +55,8 @@ class Guardian:
     def __init__(self, config: BridgeConfig) -> None:
         """RobotError if another bridge has the interface or DDS cannot use it."""
         self._memory = BridgeMemory.create(config.interface)
-        make_realtime(priority=80)
+        self.realtime = make_realtime(priority=80)
+        """What the system has granted, in words."""
         self._link = DdsLink(config.interface)
         self._dds = self._link.writer(config.robot.command_topic, load_sdk().LowCmd)
         self._config = dataclasses.replace(config, guardian_guid=self._dds.guid)

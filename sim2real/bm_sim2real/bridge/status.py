@@ -35,6 +35,7 @@ def bridge_status(core: BridgeCore) -> dict[str, Any]:
         "torso_imu_error": _known(watch.torso_imu_error),
         "estimate": None if core.estimate is None else core.estimate.status(),
         "is_dry_run": core.config.is_dry_run,
+        "realtime": core.realtime,
         "timing_ms": core.timing_ms(),
         "late_ticks": core.late.counts,
     }

@@ -43,7 +43,9 @@ def main(arguments: list[str]) -> int:
         gc.collect()
         gc.freeze()
         log.add("start", 0, released=robot.released, realtime=realtime)
-        _run(BridgeCore(robot, memory, config, log), signals)
+        core = BridgeCore(robot, memory, config, log)
+        core.realtime = realtime
+        _run(core, signals)
     finally:
         robot.close()
         log.close()

@@ -59,4 +59,6 @@ class Bridge:
         wide_console().print(
             f"bridge on {config.interface}, DDS domain {domain_of(config.interface)}: {kind}{quiet}; {load_sdk().found}"
         )
-        return Guardian(config).run()
+        guardian = Guardian(config)
+        wide_console().print(f"guardian: {guardian.realtime}", markup=False)
+        return guardian.run()

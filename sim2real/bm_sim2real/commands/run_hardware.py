@@ -60,7 +60,9 @@ class HardwareRun:
         # A terminal that hangs up is an operator who is gone: heartbeats end, and the robot is braked, not dropped.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with bridge_client(config) as client, TerminalKeys() as keys:
-            report(0.0, f"bridge: processes {client.pids[0]} and {client.pids[1]}" + ", DRY RUN" * config.is_dry_run)
+            granted = client.status().get("realtime", "")
+            dry = ", DRY RUN" * config.is_dry_run
+            report(0.0, f"bridge: processes {client.pids[0]} and {client.pids[1]}{dry}; {granted}")
             stop = Stop()
             report(0.0, f"policy: {make_realtime(priority=50)}")
             operator = self._operator(client, keys, pad)
