@@ -41,6 +41,9 @@ docs: install        ## docs/commands.md and the figures of docs/concepts.md, fr
 	.venv/bin/python -m bm_sim2real.command_page docs/commands.md
 	.venv/bin/python tools/figures docs/images
 
+bench-ros: install   ## five minutes of the ROS 2 launch beside a bare loop: faults, period, command age, late ticks
+	.venv/bin/python tools/ros_bench.py 5 --json reports/bench_ros.json
+
 install:             ## .venv: runtime, simulation, viewer, robot SDK, test tools
 	@interpreter=$$(tools/find-python .venv 3.13 3.12 3.11 3.10) || \
 		{ echo "error: no Python 3.10-3.13 found; name one: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 2; }; \
