@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bm_core.errors import ClipError
+from bm_core.npz_file import read_npz
 from bm_core.rotations import quat_normalize
 
 Array = NDArray[np.floating]
@@ -81,13 +82,7 @@ def find_capture(source: str) -> Path:
 
 def read_capture(path: Path) -> HumanCapture:
     """Reads fps, body_names, body_positions (T, B, 3) and body_rotations (T, B, 4, wxyz). ClipError on a fault."""
-    if not path.is_file():
-        raise ClipError(f"{path}: no such file")
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            fields = {key: data[key] for key in data.files}
-    except (OSError, ValueError) as error:
-        raise ClipError(f"{path.name}: not a readable .npz ({error})") from None
+    fields = read_npz(path)
     missing = [key for key in ("fps", "body_names", "body_positions", "body_rotations") if key not in fields]
     if missing:
         raise ClipError(
