@@ -18,8 +18,9 @@ from bm_core.diffusion.sampler import Denoise
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.errors import BundleError
 
-MARGIN = 1.5
-"""Of what a replay elsewhere may be off over what was measured at export: other CPUs round otherwise."""
+MARGIN, SINGLE_MARGIN = 1.5, 3.0
+"""What a replay elsewhere may be off over what was measured at export, on the whole and in a single number: other CPUs
+round otherwise, which grows in some numbers of a plan, but not in all of them."""
 _FLOAT_TRACE = "float_trace"
 
 
@@ -52,9 +53,13 @@ class PlanPrecision:
         if self.trace is None:
             return
         found = plan_difference(self.trace, replayed(spec, denoise, self.trace))
-        for name, got, limit in (("rms", found.rms, self.error.rms), ("largest", found.largest, self.error.largest)):
+        rows = (
+            ("rms", found.rms, self.error.rms, MARGIN),
+            ("largest", found.largest, self.error.largest, SINGLE_MARGIN),
+        )
+        for name, got, limit, margin in rows:
             # NaN fails every comparison.
-            if not got <= MARGIN * limit:
+            if not got <= margin * limit:
                 raise BundleError(
                     f"{where}: float32 trace: plans differ by {got:.3g} ({name}), {limit:.3g} at export; "
                     "network or sampler run differently here"
