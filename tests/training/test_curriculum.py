@@ -90,7 +90,7 @@ def test_a_resumed_run_goes_on_in_its_stage(monkeypatch, curriculum):
     [
         ("stages: []", "no stages"),
         ("motions: []", "one list, stages"),
-        ("stages: [{name: a}]", "needs name and motions"),
+        ("stages: [{name: a}]", "needs name, and motions or termination_scale"),
         ("stages: [{name: a, motions: walk}]", "list of patterns"),
         ("stages: [{name: a, motions: ['*'], after: 3}]", "unknown key 'after'"),
         ("stages: [{name: a, motions: ['*'], at_iteration: 3}]", "the first stage has neither"),
@@ -103,6 +103,16 @@ def test_faulty_files_are_named(tmp_path, text, culprit):
     file.write_text(text)
     with pytest.raises(ConfigError, match=culprit):
         read_curriculum(file)
+
+
+def test_a_stage_may_only_tighten_the_thresholds(tmp_path):
+    file = tmp_path / "curriculum.yaml"
+    wide = "{name: wide, motions: ['*'], termination_scale: 1.6}"
+    file.write_text(f"stages: [{wide}, {{name: tight, at_iteration: 9, termination_scale: 1.0}}]")
+    curriculum = Curriculum(read_curriculum(file), NAMES, WEIGHTS)
+    assert (curriculum.weights, curriculum.current.termination_scale) == (WEIGHTS, 1.6)
+    assert curriculum.advance(9, 0.0)
+    assert (curriculum.weights, curriculum.current.termination_scale) == (WEIGHTS, 1.0)
 
 
 def test_motions_that_no_stage_has_and_stages_that_add_nothing_are_refused():

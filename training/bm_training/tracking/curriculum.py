@@ -11,7 +11,8 @@ stages:
     motions: ["*"]
     at_completion: 0.9                 # ... or as soon as this share of 10 s episodes of the stages before completes
 
-Patterns match clip names; a stage adds to those before it. Weights are those of the motion set.
+Patterns match clip names; a stage adds to those before it, or adds nothing and only changes the thresholds. Weights are
+those of the motion set.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Stage:
 
     name: str
     motions: tuple[str, ...]
-    """Patterns of clip names."""
+    """Patterns of clip names; () to change only the thresholds."""
     at_iteration: int | None = None
     """PPO iteration from which on it may be practised,"""
     at_completion: float | None = None
@@ -60,7 +61,7 @@ class Curriculum:
         if left_out:
             raise ConfigError(f"curriculum: no stage has {left_out[0]}; add it, or a last stage with '*'")
         for number, stage in enumerate(stages):
-            if number not in self._first_stage:
+            if stage.motions and number not in self._first_stage:
                 raise ConfigError(f"curriculum: stage {stage.name!r} adds no motion of this run; correct its patterns")
         self.stage = 0
         """Number of the present stage."""
@@ -108,13 +109,17 @@ def read_curriculum(file: Path) -> tuple[Stage, ...]:
 
 
 def _stage(where: str, item: Any) -> Stage:
-    if not isinstance(item, dict) or "name" not in item or "motions" not in item:
-        raise ConfigError(f"{where}: needs name and motions")
+    if not isinstance(item, dict) or "name" not in item or not ("motions" in item or "termination_scale" in item):
+        raise ConfigError(f"{where}: needs name, and motions or termination_scale")
     unknown = [key for key in item if key not in _KEYS]
     if unknown:
         raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(_KEYS)}")
-    motions = item["motions"]
-    if not isinstance(motions, list) or not motions or not all(isinstance(pattern, str) for pattern in motions):
+    motions = item.get("motions", [])
+    if (
+        not isinstance(motions, list)
+        or ("motions" in item and not motions)
+        or not all(isinstance(pattern, str) for pattern in motions)
+    ):
         raise ConfigError(f"{where}: motions = {motions!r}: a list of patterns expected")
     iteration = _number(where, item, "at_iteration", above=0.0, limit=float("inf"))
     return Stage(
