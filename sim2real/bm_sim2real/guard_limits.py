@@ -12,7 +12,15 @@ TICKS_PER_PERIOD = 10
 """Writer ticks (2 ms) in a control period (20 ms)."""
 MOST_STALL_S = 2.0
 """s that a computer may be allowed to stand still in simulation."""
-_AGES = ("silent_ticks", "silent_wall_s", "stale_state_ticks", "frozen_ticks", "guardian_silent_ticks", "heartbeat_s")
+_AGES = (
+    "silent_ticks",
+    "silent_wall_s",
+    "stale_state_ticks",
+    "frozen_ticks",
+    "guardian_silent_ticks",
+    "guardian_lost_ticks",
+    "heartbeat_s",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +158,7 @@ class GuardLimits:
             stale_state_ticks=self.stale_state_ticks + ticks,
             frozen_ticks=self.frozen_ticks + ticks,
             guardian_silent_ticks=self.guardian_silent_ticks + ticks,
+            guardian_lost_ticks=self.guardian_lost_ticks + ticks,
             heartbeat_s=self.heartbeat_s + seconds,
         )
 

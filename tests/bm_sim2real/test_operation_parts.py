@@ -256,7 +256,8 @@ def test_a_stall_allowance_widens_ages_and_nothing_else():
     wide, usual = GuardLimits().allowing_stalls(0.5), GuardLimits()
     changed = {field.name for field in fields(usual) if getattr(wide, field.name) != getattr(usual, field.name)}
     assert changed == {
-        *("silent_ticks", "silent_wall_s", "stale_state_ticks", "frozen_ticks", "guardian_silent_ticks", "heartbeat_s")
+        *("silent_ticks", "silent_wall_s", "stale_state_ticks", "frozen_ticks", "heartbeat_s"),
+        *("guardian_silent_ticks", "guardian_lost_ticks"),
     }
     assert (wide.silent_ticks, wide.guardian_silent_ticks, wide.heartbeat_s) == (280, 260, 1.0)
     assert not usual.allows_stalls and wide.allows_stalls
