@@ -32,6 +32,7 @@ from bm_sim2real.guidance.planar_state import PlanarState  # noqa: E402
 from bm_sim2real.guidance.steer import GoalSteerer  # noqa: E402
 from bm_sim2real.planning.episode import run_episode  # noqa: E402
 from bm_sim2real.planning.evaluation import TASKS, task_maker  # noqa: E402
+from bm_sim2real.planning.policy import PilotConfig  # noqa: E402
 from bm_sim2real.policies.tracker import TrackerPolicy  # noqa: E402
 
 GUIDED = [name for name in TASKS if name != "walk-perturb"]
@@ -163,3 +164,9 @@ def test_commands_are_approached_from_what_the_robot_does():
     assert told(GuidanceGoal(velocity=(0.25, 0.0, 0.12))) == pytest.approx((0.25, 0.0, 0.12))
     assert told(GuidanceGoal(waypoint=(1.0, 0.0))) is None
     assert told(GuidanceGoal(velocity=(0.6, 0.0, 0.0)), (0.5, 0.0, 0.0)) == pytest.approx((0.53, 0.0, 0.0))
+
+
+def test_settings_given_by_hand_take_the_place_of_the_contracts():
+    given = tiny_policy().contract
+    assert PilotConfig().contract(given) is given
+    assert PilotConfig(guidance=GuidanceSpec(scale=7.0)).contract(given).guidance.scale == 7.0
