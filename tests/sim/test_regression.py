@@ -85,4 +85,4 @@ def test_a_wrong_action_scale_fails_it(monkeypatch, loads_anew):
 def test_a_broken_diffusion_sampler_fails_it(monkeypatch, loads_anew):
     step = diffusion_sampler._Track.step
     monkeypatch.setattr(diffusion_sampler._Track, "step", lambda self, j, x, guidance: step(self, j, 0.8 * x, guidance))
-    assert not outcome_of("diffusion follows the joystick").passed
+    assert not outcome_of("diffusion walks on under kicks").passed

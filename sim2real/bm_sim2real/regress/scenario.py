@@ -46,7 +46,7 @@ class Scenario:
     """Of diffusion."""
     tracker: Path | None = None
     """Of diffusion: walks in, brakes and stands."""
-    latency_ms: float = 40.0
+    latency_ms: float = 20.0
     """Of diffusion: from reading to plan. Fixed, or results would depend on the machine."""
     fault: str = ""
     """Of fault: its name."""
