@@ -4,19 +4,20 @@ import unittest
 
 import launch_testing
 from bm_msgs.msg import RobotState
+from console import SENSOR
 from launched import FOLDER, RobotCase, launched
 from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
 
 
 def generate_test_description():
-    return launched("replay", bag=FOLDER / "bag", rviz="false", rate="0.5")
+    return launched("replay", bag=FOLDER / "bag", rviz="false", loop="true")
 
 
 class BagIsShown(RobotCase):
     def test_joints_readings_and_links_come_again(self):
         self.assertEqual(len(self.console.hear(JointState, "joint_states").name), 29)
-        self.assertEqual(len(self.console.hear(RobotState, "robot_state").names), 29)
+        self.assertEqual(len(self.console.hear(RobotState, "robot_state", SENSOR).names), 29)
         wanted = {"base_link", "torso_link"}
 
         def has_links(messages) -> bool:
