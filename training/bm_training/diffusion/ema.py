@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+Model = TypeVar("Model", bound=nn.Module)
 
-class WeightAverage:
+
+class WeightAverage(Generic[Model]):
     """Averages slowly later, quickly at first: decay = min(max_decay, 1 - (1 + updates)^-power)."""
 
-    def __init__(self, model: nn.Module, power: float = 0.75, max_decay: float = 0.9999) -> None:
+    def __init__(self, model: Model, power: float = 0.75, max_decay: float = 0.9999) -> None:
         """Power and limit: BeyondMimic Table S7 (v4)."""
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.model: Model = copy.deepcopy(model).eval().requires_grad_(False)
         self.power, self.max_decay, self.updates = power, max_decay, 0
 
     @property
@@ -24,6 +27,6 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Take in the weights after an optimiser step."""
-        averages, weights = list(self.model.parameters()), list(model.parameters())
-        torch._foreach_lerp_(averages, [weight.detach() for weight in weights], 1.0 - self.decay)
+        averages: list[torch.Tensor] = list(self.model.parameters())
+        torch._foreach_lerp_(averages, [weight.detach() for weight in model.parameters()], 1.0 - self.decay)
         self.updates += 1
