@@ -70,7 +70,9 @@ class EmbeddedActor(nn.Module):
             if term.name == WINDOW_TERM:
                 parts.append(self._look_ahead(obs, step))
             elif _is_inside(term):
-                parts.append(torch.full_like(obs[:, : term.size], term.scale * (motion_of_term(term.name) == self._motion)))
+                parts.append(
+                    torch.full_like(obs[:, : term.size], term.scale * (motion_of_term(term.name) == self._motion))
+                )
             else:
                 parts.append(obs[:, self._slices[term.name]])
         action = self.actor(torch.cat(parts, dim=1))
