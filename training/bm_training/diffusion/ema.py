@@ -28,5 +28,6 @@ class WeightAverage(Generic[Model]):
     def update(self, model: nn.Module) -> None:
         """Take in the weights after an optimiser step."""
         averages: list[torch.Tensor] = list(self.model.parameters())
-        torch._foreach_lerp_(averages, [weight.detach() for weight in model.parameters()], 1.0 - self.decay)
+        weights = [weight.detach() for weight in model.parameters()]
+        torch._foreach_lerp_(averages, weights, 1.0 - self.decay)  # pyright: ignore[reportPrivateImportUsage]
         self.updates += 1
