@@ -41,7 +41,8 @@ class BenchDiffusion:
 
     def __call__(self) -> int:
         from bm_sim2real.commands.progress import tracked, wide_console
-        from bm_sim2real.planning.bench import instruction_sets, time_plans
+        from bm_sim2real.planning.bench import time_plans
+        from bm_sim2real.processor import instruction_sets
         from bm_sim2real.result_json import write_result
 
         cases = self._cases()
@@ -54,7 +55,7 @@ class BenchDiffusion:
         passed = plan["p50"] <= self.require_p50_ms and plan["p99"] <= self.require_p99_ms
         sets = instruction_sets()
         if self.json is not None:
-            summary = {"guided_plan": {**plan, "unit": "ms"}, "isa": sets, "provider": self.provider}
+            summary = {"guided_plan": {**plan, "unit": "ms"}, "isa": list(sets), "provider": self.provider}
             write_result(self.json, command="bench diffusion", rows=rows, summary=summary, passed=passed)
         console = wide_console()
         console.print(_table(rows))

@@ -19,7 +19,6 @@ from bm_sim2real.planning.policy import PilotConfig
 from bm_sim2real.timing import percentiles
 
 _WARM_UP = 3
-_INSTRUCTION_SETS = ("amx_int8", "amx_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2", "asimddp", "i8mm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +58,6 @@ def plan_latency_s(path: str | Path, config: PilotConfig, plans: int = 60) -> fl
     bundle = DiffusionBundle.read(path)
     denoiser = OnnxDenoiser(path, bundle.contract.spec, provider=config.provider, threads=config.threads)
     return 1e-3 * _timed(_plans(bundle, denoiser, config, _walking(bundle)), plans)["p95"]
-
-
-def instruction_sets() -> list[str]:
-    """Of those that make int8 and fp16 fast, what this processor has; empty where Linux does not tell."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return []
-    flags = next((line.split() for line in text.splitlines() if line.startswith(("flags", "Features"))), [])
-    return [name for name in _INSTRUCTION_SETS if name in flags]
 
 
 def _walking(bundle: DiffusionBundle) -> Steering:

@@ -12,6 +12,7 @@ from bm_core.diffusion.bundle import FREE_SIZE, INPUTS
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.errors import BundleError, ConfigError
 from bm_sim2real.policies.inference import PROVIDERS, ProviderError
+from bm_sim2real.processor import keep_int8_sums_exact
 
 _KINDS = (np.float32, np.float32, np.int64, np.int64)
 
@@ -66,8 +67,7 @@ def onnx_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Without VNNI, int8 products would be summed in 16 bits and saturate.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    keep_int8_sums_exact(options)
     # Denormal numbers come with the lowest noise levels and cost ten times an ordinary one.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     for name, size in (free or {}).items():

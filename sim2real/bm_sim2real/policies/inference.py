@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bm_core.errors import BundleError, ConfigError
+from bm_sim2real.processor import keep_int8_sums_exact
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -109,8 +110,7 @@ def _session_options(ort: Any) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    # Without VNNI, int8 products would be summed in 16 bits and saturate.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    keep_int8_sums_exact(options)
     # 4: only fatal messages. Errors come as exceptions; a missing library is reported in one line of ours.
     options.log_severity_level = 4
     return options
