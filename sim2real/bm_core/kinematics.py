@@ -45,8 +45,6 @@ class _Generation:
 
     index: NDArray[np.intp]
     parents: NDArray[np.intp]
-    pos: Array
-    """(n, 3) m, in the parents' frames"""
 
 
 class KinematicTree:
@@ -61,6 +59,8 @@ class KinematicTree:
         self._axes = np.array([link.axis for link in links[1:]]).reshape(-1, 3)
         self._quats = np.array([link.quat for link in links[1:]]).reshape(-1, 4)
         self._joints = np.array([link.joint for link in links[1:]], dtype=np.intp)
+        self._parents = np.array([link.parent for link in links[1:]], dtype=np.intp)
+        self._offsets = np.array([link.pos for link in links[1:]]).reshape(-1, 3)
 
     @property
     def links(self) -> tuple[Link, ...]:
@@ -114,9 +114,8 @@ class KinematicTree:
         quat[..., 0, :] = root_quat
         turns = quat_multiply(self._quats, quat_from_axis_angle(self._axes, joint_pos[..., self._joints]))
         for links in self._generations:
-            parent_quat = quat[..., links.parents, :]
-            pos[..., links.index, :] = pos[..., links.parents, :] + quat_rotate(parent_quat, links.pos)
-            quat[..., links.index, :] = quat_multiply(parent_quat, turns[..., links.index - 1, :])
+            quat[..., links.index, :] = quat_multiply(quat[..., links.parents, :], turns[..., links.index - 1, :])
+        self._add_up(pos, quat_rotate(quat[..., self._parents, :], self._offsets))
         return pos, quat
 
     def body_pose(self, name: str, root_pos: Array, root_quat: Array, joint_pos: Array) -> tuple[Array, Array]:
@@ -141,12 +140,15 @@ class KinematicTree:
         ang[..., 0, :] = root_ang_vel
         # The hinge axis is fixed in the child as well: turning about it does not move it.
         spin = quat_rotate(body_quat[..., 1:, :], self._axes) * joint_vel[..., self._joints, None]
-        for links in self._generations:
-            arm = body_pos[..., links.index, :] - body_pos[..., links.parents, :]
-            parent_ang = ang[..., links.parents, :]
-            lin[..., links.index, :] = lin[..., links.parents, :] + cross(parent_ang, arm)
-            ang[..., links.index, :] = parent_ang + spin[..., links.index - 1, :]
+        self._add_up(ang, spin)
+        arms = body_pos[..., 1:, :] - body_pos[..., self._parents, :]
+        self._add_up(lin, cross(ang[..., self._parents, :], arms))
         return lin, ang
+
+    def _add_up(self, total: Array, steps: Array) -> None:
+        """In place: total (..., B, 3) of every link is its parent's and its own of `steps` (..., B - 1, 3)."""
+        for links in self._generations:
+            total[..., links.index, :] = total[..., links.parents, :] + steps[..., links.index - 1, :]
 
     def chain(self, name: str) -> list[Link]:
         chain = []
@@ -164,14 +166,8 @@ def _generations(links: list[Link]) -> list[_Generation]:
     generations = []
     for level in range(1, max(depth) + 1):
         index = np.flatnonzero(np.array(depth) == level)
-        chosen = [links[i] for i in index]
-        generations.append(
-            _Generation(
-                index=index,
-                parents=np.array([link.parent for link in chosen], dtype=np.intp),
-                pos=np.array([link.pos for link in chosen]),
-            )
-        )
+        parents = np.array([links[i].parent for i in index], dtype=np.intp)
+        generations.append(_Generation(index=index, parents=parents))
     return generations
 
 
