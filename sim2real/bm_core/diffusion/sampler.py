@@ -108,77 +108,86 @@ class Sampler:
         top = len(self.tables.alpha_bar) - 1
         if max(request.state_levels.max(), request.action_levels.max()) > top:
             raise ConfigError(f"sampler: a start level is above {top}, the highest of the schedule")
-        states = _Track(self, self.state_codec, request.states, request.state_levels, noise.states, self.passes)
         passes = self.action_passes or self.passes
+        states = _Track(self, self.state_codec, request.states, request.state_levels, noise.states, self.passes)
         actions = _Track(self, self.action_codec, request.actions, request.action_levels, noise.actions, passes)
-        batch = request.states.shape[0]
+        pull = None if guidance is None else _Pull(self, states.levels, guidance)
         for j in range(self.passes):
             together = self.action_passes == 0
             answer = denoise(
                 states.tokens,
                 actions.tokens if together else None,
-                states.batch_levels(j, batch),
-                actions.batch_levels(j, batch) if together else None,
+                states.batch_levels[j],
+                actions.batch_levels[j] if together else None,
             )
-            states.step(j, answer[0], guidance)
+            states.step(j, answer[0], pull)
             if together:
-                actions.step(j, answer[1], None)
+                actions.step(j, answer[1])
         for j in range(self.action_passes):
-            state_levels, action_levels = states.batch_levels(self.passes, batch), actions.batch_levels(j, batch)
-            actions.step(j, denoise(states.tokens, actions.tokens, state_levels, action_levels)[1], None)
+            levels = states.batch_levels[self.passes], actions.batch_levels[j]
+            actions.step(j, denoise(states.tokens, actions.tokens, *levels)[1])
         return states.result(request.states), actions.result(request.actions)
+
+    def columns(self, values: NDArray[np.float64]) -> Any:
+        """(passes, N) -> (passes, N, 1) for products with tokens."""
+        return self.convert(np.ascontiguousarray(values)[..., None])
 
 
 class _Track:
-    """The tokens of one kind on their way down."""
+    """The tokens of one kind on their way down. What depends on levels alone is made once, for all passes."""
 
     def __init__(
         self, sampler: Sampler, codec: TokenCodec, values: Any, start: Levels, noise: Any, passes: int
     ) -> None:
-        self._codec, self._tables, self._convert, self._noise = codec, sampler.tables, sampler.convert, noise
-        self._levels = level_plan(start, passes)
-        alpha_bar = self._tables.alpha_bar[start][:, None]
-        self._is_known = self._convert((start == 0).astype(np.float64)[:, None])
-        self._known = codec.encode(values)
-        self.tokens = self._known * self._convert(np.sqrt(alpha_bar)) + noise[0] * self._convert(np.sqrt(1 - alpha_bar))
+        self._codec, self._noise, tables = codec, noise, sampler.tables
+        self.levels = level_plan(start, passes)
+        """(passes + 1, N)"""
+        self.batch_levels = np.broadcast_to(self.levels[:, None], (passes + 1, values.shape[0], len(start)))
+        """(passes + 1, B, N)"""
+        before, after = self.levels[:-1], self.levels[1:]
+        self._from_clean = sampler.columns(tables.from_clean[before, after])
+        self._from_noisy = sampler.columns(tables.from_noisy[before, after])
+        self._sigma = sampler.columns(tables.sigma[before, after])
+        alpha_bar, is_known = tables.alpha_bar[start], sampler.columns((start == 0).astype(np.float64))
+        known = codec.encode(values)
+        self._is_known, self._is_unknown, self._known = is_known, 1.0 - is_known, known * is_known
+        self.tokens = known * sampler.columns(np.sqrt(alpha_bar)) + noise[0] * sampler.columns(np.sqrt(1 - alpha_bar))
 
-    def batch_levels(self, j: int, batch: int) -> Levels:
-        return np.broadcast_to(self._levels[j], (batch, self._levels.shape[1]))
-
-    def step(self, j: int, prediction: Any, guidance: Guidance | None) -> None:
+    def step(self, j: int, prediction: Any, pull: _Pull | None = None) -> None:
         """From the levels before pass j to those after it, given the network's clean tokens."""
         clean = self._codec.clamp(self._codec.reduce(prediction))
-        before, after = self._levels[j], self._levels[j + 1]
-        if guidance is not None:
-            clean = self._codec.clamp(clean - self._pull(clean, before, guidance))
-        clean = self._keep(self._codec.expand(clean))
-        tables = self._tables
+        if pull is not None:
+            clean = self._codec.clamp(clean - pull(j, clean))
+        clean = self._known + self._codec.expand(clean) * self._is_unknown
         self.tokens = (
-            clean * self._column(tables.from_clean[before, after])
-            + self.tokens * self._column(tables.from_noisy[before, after])
-            + self._noise[1 + j] * self._column(tables.sigma[before, after])
+            clean * self._from_clean[j] + self.tokens * self._from_noisy[j] + self._noise[1 + j] * self._sigma[j]
         )
 
     def result(self, given: Any) -> Any:
         """SI units."""
-        return given * self._is_known + self._codec.decode(self.tokens) * (1.0 - self._is_known)
+        return given * self._is_known + self._codec.decode(self.tokens) * self._is_unknown
 
-    def _keep(self, clean: Any) -> Any:
-        return self._known * self._is_known + clean * (1.0 - self._is_known)
 
-    def _pull(self, clean: Any, levels: Levels, guidance: Guidance) -> Any:
-        alpha_bar = self._tables.alpha_bar[levels]
+class _Pull:
+    """What guidance takes off the predicted states of each pass."""
+
+    def __init__(self, sampler: Sampler, levels: Levels, guidance: Guidance) -> None:
+        self._codec, self._guidance = sampler.state_codec, guidance
+        before = levels[:-1]
+        alpha_bar = sampler.tables.alpha_bar[before]
         weight = np.minimum(guidance.scale * np.sqrt((1.0 - alpha_bar) / alpha_bar), guidance.max_weight)
-        weight = np.where((levels >= guidance.min_level) & (levels <= guidance.max_level), weight, 0.0)
+        weight = np.where((before >= guidance.min_level) & (before <= guidance.max_level), weight, 0.0)
+        self._weight = sampler.columns(weight)
+
+    def __call__(self, j: int, clean: Any) -> Any:
+        """Normalised units, (B, N, D), like the clean tokens of pass j."""
+        guidance = self._guidance
         # In SI units: in normalised ones a pull would count by the range that the data had in its dimension.
         states = self._codec.to_units(clean)
-        step = guidance.gradient(states) * self._column(weight)
+        step = guidance.gradient(states) * self._weight[j]
         if guidance.spread is not None:
             step = guidance.spread(states, step)
         step = step / self._codec.scale
         # Capped as a whole: tokens capped one by one would no longer fit together.
         length = library(step).amax((step * step).sum(-1) ** 0.5, -1)[..., None, None]
         return step * (guidance.max_step / length.clip(guidance.max_step, None))
-
-    def _column(self, values: NDArray[np.float64]) -> Any:
-        return self._convert(np.ascontiguousarray(values)[:, None])
