@@ -98,7 +98,8 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     from rich.table import Table
 
     table = Table("bundle", box=None, header_style="bold", pad_edge=False)
-    for heading in ("MB", "weights", "threads", "passes", "full pass", "states pass", "plan p50 / p99", "guided"):
+    sizes, times = ("MB", "weights", "threads", "passes"), ("full pass", "states pass", "plan p50 / p99", "guided")
+    for heading in (*sizes, *times, "guided, CPU"):
         table.add_column(heading, justify="right")
     for row in rows:
         plan, guided = row["plan_ms"], row["guided_plan_ms"]
@@ -113,5 +114,6 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             f"{row['states_pass_ms']['p50']:.2f}",
             f"{plan['p50']:.1f} / {plan['p99']:.1f}",
             f"{guided['p50']:.1f} / {guided['p99']:.1f}",
+            f"{guided['cpu_p50']:.1f} / {guided['cpu_p99']:.1f}",
         )
     return table
