@@ -12,7 +12,7 @@ from bm_core.diffusion.guidance.goal import GuidanceGoal
 from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_core.g1 import CONTROL_DT
 from bm_core.state import RobotState
-from bm_sim2real.guidance.planar_state import planar_reading
+from bm_sim2real.guidance.planar_state import PlanarState, planar_reading
 from bm_sim2real.guidance.rest import Rest
 from bm_sim2real.guidance.sources import GoalSource
 from bm_sim2real.guidance.steer import GoalSteerer
@@ -54,7 +54,7 @@ class GoalDriver:
             return
         self._machine.pilot.steering = self._steerer.step(self.goal, planar, CONTROL_DT)
         if self._may_set_out:
-            self._set_out(velocity)
+            self._set_out(velocity, planar)
 
     @property
     def _may_set_out(self) -> bool:
@@ -63,11 +63,11 @@ class GoalDriver:
         is_lost = machine.plan_losses > self._losses
         return machine.mode is Mode.STAND and not (machine.is_guided or machine.is_starting or is_lost or machine.held)
 
-    def _set_out(self, velocity: NDArray[np.float64]) -> None:
+    def _set_out(self, velocity: NDArray[np.float64], planar: PlanarState) -> None:
         if self.goal.keyframes is not None:  # they say themselves how to begin
             self._machine.guide()
         elif velocity.any():
-            self._machine.guide(velocity)
+            self._machine.guide(self._steerer.around(velocity, planar, self.goal.obstacles))
 
     def _stop(self, state: RobotState) -> None:
         machine = self._machine

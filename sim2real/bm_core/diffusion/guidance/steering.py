@@ -73,7 +73,7 @@ class GoalSteering:
             obstacles=obstacles, frame=present, delta=settings.obstacle_delta, reach=settings.obstacle_reach
         )
         costs = [Weighted(cost=near, weight=settings.obstacle_weight)]
-        if settings.way_ahead_weight > 0.0:
+        if settings.way_ahead_weight > 0.0 and self.goal.velocity is None:  # told velocities lead around already
             ahead = WayAhead(obstacles=obstacles, frame=present, seconds=settings.way_ahead_s)
             costs.append(Weighted(cost=ahead, weight=settings.way_ahead_weight))
         return costs
