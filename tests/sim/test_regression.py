@@ -84,5 +84,5 @@ def test_a_wrong_action_scale_fails_it(monkeypatch, loads_anew):
 @pytest.mark.skipif(not HAS_DIFFUSION, reason="policies/g1_diffusion.onnx is not there")
 def test_a_broken_diffusion_sampler_fails_it(monkeypatch, loads_anew):
     step = diffusion_sampler._Track.step
-    monkeypatch.setattr(diffusion_sampler._Track, "step", lambda self, j, x, guidance: step(self, j, 0.8 * x, guidance))
+    monkeypatch.setattr(diffusion_sampler._Track, "step", lambda self, j, x, *pull: step(self, j, 0.8 * x, *pull))
     assert not outcome_of("diffusion walks on under kicks").passed
