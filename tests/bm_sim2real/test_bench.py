@@ -1,6 +1,8 @@
 """`bm bench`: every stage is measured and adds up; figures themselves are the machine's and are not judged here."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +44,22 @@ def test_a_bar_is_for_the_99th_percentile_of_times_and_for_factors_from_below():
     assert _times("tick", seconds)["passed"] is None
     assert _single("factor", 14.9, "x", bar=15.0)["passed"] is False
     assert _single("factor", 15.0, "x", bar=15.0, beside=60.0)["ratio"] == 0.25
+
+
+def test_busy_processes_do_not_get_the_priority_of_the_ticks(monkeypatch, times):
+    """They would never let go of a core again, and the ticks beside them would hardly run."""
+    found = []
+
+    def look(*_):
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        found.extend(os.sched_getscheduler(int(pid)) for pid in children)
+        return times
+
+    monkeypatch.setattr("bm_sim2real.bench.control_tick.time_ticks", look)
+    before = os.sched_getscheduler(0)
+    Bench(steps=60)._ticks(loads=2)
+    assert found == [os.SCHED_OTHER] * 2
+    assert os.sched_getscheduler(0) == before
 
 
 def test_document_has_the_keys_that_other_tools_rely_on(tmp_path, capsys):

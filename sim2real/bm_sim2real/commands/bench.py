@@ -99,15 +99,15 @@ class Bench:
         from bm_sim2real.bench.control_tick import load, time_ticks
 
         before = os.sched_getscheduler(0), os.sched_getparam(0)
-        if self.realtime:
-            with suppress(OSError):  # not permitted: measured as it is, and the row says so
-                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
-        is_realtime = os.sched_getscheduler(0) == os.SCHED_FIFO
-        try:
-            with load(loads):
+        with load(loads):  # begun first: children inherit the priority, and would then never let go of a core
+            if self.realtime:
+                with suppress(OSError):  # not permitted: measured as it is, and the row says so
+                    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+            is_realtime = os.sched_getscheduler(0) == os.SCHED_FIFO
+            try:
                 times = time_ticks(self._policy(), self._clip(), self.steps)
-        finally:
-            os.sched_setscheduler(0, *before)
+            finally:
+                os.sched_setscheduler(0, *before)
         where = f", {loads} busy processes" if loads else ""
         return _stages(times, where + (", real-time priority" if is_realtime else ", normal priority"))
 
