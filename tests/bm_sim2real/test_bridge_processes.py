@@ -70,7 +70,7 @@ def eventually(condition, what):
 
 
 def drive_until_fault(client, start):
-    """Holds on until the writer has a fault: a test that is kept from running for a while must not be what it answers."""
+    """Holds on until the writer has a fault: a stall of the test must not be what it answers."""
     end = time.monotonic() + PATIENCE
     with contextlib.suppress(RobotError):
         while client.fault is None:
