@@ -96,9 +96,13 @@ class VelocityTowards:
         self._gain, self._limit = turn_gain, turn_limit
 
     def goal(self, state: PlanarState) -> GuidanceGoal:
+        return GuidanceGoal(velocity=self.velocity(state))
+
+    def velocity(self, state: PlanarState) -> Velocity:
+        """The one to walk at from where the robot is."""
         offset = to_present(self._place, PresentFrame(pos_xy=state.pos_xy, yaw=np.array(state.yaw)))
         distance = float(np.linalg.norm(offset))
         bearing = float(wrapped(np.arctan2(offset[1], offset[0])))
         speed = min(self._speed, distance) * max(0.0, float(np.cos(bearing)))
         turn = float(np.clip(self._gain * bearing, -self._limit, self._limit)) if distance > 0.3 else 0.0
-        return GuidanceGoal(velocity=(speed, 0.0, turn))
+        return speed, 0.0, turn

@@ -1,4 +1,4 @@
-"""A goal becomes the planner's steering: commands led around obstacles, approached as fast as a robot can, trimmed."""
+"""A goal becomes the planner's steering: led around obstacles, approached as fast as a robot can, trimmed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bm_core.diffusion.guidance.trim import CommandTrim
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_sim2real.guidance.around import AroundConfig, around
 from bm_sim2real.guidance.planar_state import PlanarState
+from bm_sim2real.guidance.way_there import way_there
 
 
 class GoalSteerer:
@@ -46,13 +47,24 @@ class GoalSteerer:
         return np.array(around(told, state, obstacles, self._around))
 
     def _approached(self, goal: GuidanceGoal, state: PlanarState, dt: float) -> GuidanceGoal:
-        if goal.velocity is None:
+        wanted = self._wanted(goal, state)
+        if wanted is None:
             self._told = None
             return goal
-        wanted = self.around(np.array(goal.velocity), state, goal.obstacles)
         velocity = np.asarray(state.velocity, dtype=np.float64)
         # From what the robot does, not from standing: it may have been walking for another goal.
         before, most = velocity if self._told is None else self._told, self._rate * dt
         self._told = before + np.clip(wanted - before, -most, most)
         told = self._told if self._settings.trim_gain == 0.0 else self._trim.step(self._told, velocity, dt)
-        return dataclasses.replace(goal, velocity=(float(told[0]), float(told[1]), float(told[2])))
+        # A waypoint said together with a velocity adds up; one that became the velocity is in it.
+        waypoint = None if goal.velocity is None else goal.waypoint
+        return dataclasses.replace(goal, waypoint=waypoint, velocity=(float(told[0]), float(told[1]), float(told[2])))
+
+    def _wanted(self, goal: GuidanceGoal, state: PlanarState) -> NDArray[np.float64] | None:
+        """The goal as a velocity (3,), clear of obstacles; None: the planner finds the way by itself."""
+        if goal.velocity is not None:
+            return self.around(np.array(goal.velocity), state, goal.obstacles)
+        if goal.waypoint is None:
+            return None
+        led = way_there(goal.waypoint, state, goal.obstacles, self._settings, self._around)
+        return None if led is None else np.array(led)
