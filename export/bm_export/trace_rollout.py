@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bm_core.body_from_pelvis import BodyFromPelvis
 from bm_core.contract import Contract
 from bm_core.g1 import ANCHOR_BODY, CONTROL_DT, G1, mjcf_path
 from bm_core.golden_trace import GoldenTrace
 from bm_core.motion import MotionClip
-from bm_core.observation import BodyFromPelvis
 from bm_core.reference import MotionReference
 from bm_core.rotations import quat_from_rotvec, quat_from_yaw, quat_multiply, quat_rotate, quat_rotate_inverse
 from bm_core.state import RobotState

@@ -37,44 +37,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bm_core import rotations_single as single
+from bm_core.body_from_pelvis import BodyFromPelvis
 from bm_core.contract import Contract
 from bm_core.errors import BundleError, RobotError
 from bm_core.g1 import G1, PELVIS_COM, PELVIS_IMU
-from bm_core.kinematics import KinematicTree, g1_kinematics
 from bm_core.observation_terms import TERMS_NEEDING_STATE, WINDOW_TERM, ObservationTerm, motion_of_term, term_dim
 from bm_core.reference import Reference, ReferenceFrame, motion_name
 from bm_core.state import RobotState
 
 ESTIMATED_FIELDS = ("pelvis_pos_w", "pelvis_lin_vel_b")
 """The fields of RobotState that only an estimator (or a simulator) supplies."""
-
-
-class BodyFromPelvis:
-    """Pose of one link from the pelvis and the joints, on Python floats: some 10 us instead of 130 for the torso."""
-
-    def __init__(self, body: str, tree: KinematicTree | None = None) -> None:
-        chain = (tree or g1_kinematics()).chain(body)
-        self._links = [(link.pos.tolist(), link.quat.tolist(), link.axis.tolist(), link.joint) for link in chain]
-
-    def relative(self, joint_pos: NDArray[np.float64]) -> tuple[single.Vector, single.Quat]:
-        """Position (m) and orientation of the link in the pelvis frame; joint_pos (29,) rad, canonical order."""
-        pos: single.Vector = (0.0, 0.0, 0.0)
-        quat: single.Quat = (1.0, 0.0, 0.0, 0.0)
-        for offset, turn, axis, joint in self._links:
-            step = single.rotate(quat, offset)
-            pos = (pos[0] + step[0], pos[1] + step[1], pos[2] + step[2])
-            quat = single.multiply(quat, single.multiply(turn, single.from_axis_angle(axis, float(joint_pos[joint]))))
-        return pos, quat
-
-    def world_pose(self, state: RobotState) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Position (3,) m and orientation (4,) in the world, for MotionReference.align and retarget_bodies.
-
-        Without an estimate of the pelvis position the link is placed as if the pelvis were at the origin.
-        """
-        pelvis = state.pelvis_quat_w.tolist()
-        pos, quat = self.relative(state.joint_pos)
-        origin = np.zeros(3) if state.pelvis_pos_w is None else state.pelvis_pos_w
-        return origin + single.rotate(pelvis, pos), np.array(single.multiply(pelvis, quat))
 
 
 @dataclass

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _ANCHOR = G1.body_index[ANCHOR_BODY]
+_KEPT_FRAMES = 64
+"""A control step asks for the frames of its window, all but the farthest of which earlier steps asked for as well."""
 
 
 class ReferenceFrame(BodyState):
@@ -91,8 +93,17 @@ class MotionReference:
         self._set_transform(yaw, shift)
 
     def frame(self, k: int) -> ReferenceFrame:
-        """Frame k after alignment, clamped to the clip's ends."""
+        """Frame k after alignment, clamped to the clip's ends. Its arrays are shared: read only."""
         k = self._clamp(k)
+        known = self._frames.get(k)
+        if known is not None:
+            return known
+        if len(self._frames) >= _KEPT_FRAMES:
+            del self._frames[next(iter(self._frames))]  # the oldest
+        found = self._frames[k] = self._aligned(k)
+        return found
+
+    def _aligned(self, k: int) -> ReferenceFrame:
         turn = self._rotation_t
         return ReferenceFrame(
             joint_pos=self._joint_pos[k],
@@ -108,6 +119,7 @@ class MotionReference:
 
     def _set_transform(self, yaw: float, shift: Array) -> None:
         quat = quat_from_yaw(yaw)
+        self._frames: dict[int, ReferenceFrame] = {}
         self._shift = shift
         # Transposed, so that rows of bodies are multiplied from the right: one matmul instead of 30 products.
         self._rotation_t = np.ascontiguousarray(matrix_from_quat(quat).T)

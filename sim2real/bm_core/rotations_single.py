@@ -51,6 +51,13 @@ def from_axis_angle(axis: Vector, angle: float) -> Quat:
     return (math.cos(0.5 * angle), axis[0] * s, axis[1] * s, axis[2] * s)
 
 
+def coordinate_axis(axis: Vector) -> int | None:
+    """0, 1 or 2 if `axis` is x, y or z; None: none of them."""
+    units = {(1.0, 0.0, 0.0): 0, (0.0, 1.0, 0.0): 1, (0.0, 0.0, 1.0): 2}
+    x, y, z = axis
+    return units.get((x, y, z))
+
+
 def yaw(quat: Quat) -> float:
     """Heading of the body's x axis in the xy plane, rad."""
     w, x, y, z = quat

@@ -13,10 +13,10 @@ from functools import partial
 
 import numpy as np
 
+from bm_core.body_from_pelvis import BodyFromPelvis
 from bm_core.errors import BmError, RobotError
 from bm_core.g1 import ANCHOR_BODY, CONTROL_DT, G1
 from bm_core.motion import MotionClip
-from bm_core.observation import BodyFromPelvis
 from bm_core.reference import MotionReference, Reference, ReferenceFrame
 from bm_core.state import LowCommand, RobotState
 from bm_sim2real.blend import BlendConfig, ChainedReference, align_feet, blend, still, too_far

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 from bm_core import rotations_single as single
+from bm_core.body_from_pelvis import BodyFromPelvis
 from bm_core.g1 import ANCHOR_BODY, END_EFFECTORS, G1
-from bm_core.observation import BodyFromPelvis
 from bm_core.reference import ReferenceFrame
 from bm_core.state import RobotState
 from bm_sim2real.faults import Fault, Reaction
@@ -70,7 +70,7 @@ class TaskGuard:
         self, up_b: single.Vector, origin: float, state: RobotState, frame: ReferenceFrame, step: int, periods: int
     ) -> Fault | None:
         errors = [
-            (origin + _dot(up_b, body.relative(state.joint_pos)[0]) - float(frame.body_pos_w[index, 2]), name)
+            (origin + body.along(up_b, state.joint_pos) - float(frame.body_pos_w[index, 2]), name)
             for name, index, body in self._end_effectors
         ]
         limit = self.limits.ee_body_pos

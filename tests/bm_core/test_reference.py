@@ -68,6 +68,22 @@ def test_frames_outside_the_clip_are_its_ends():
     assert reference.num_frames == 2
 
 
+def test_frames_that_were_asked_for_before_follow_a_new_alignment():
+    reference = MotionReference(clip_of([[0.0, 0.0, 0.8], [1.0, 0.0, 0.8]], [[1.0, 0.0, 0.0, 0.0]] * 2))
+    before = reference.frame(1)
+    assert reference.frame(1) is before  # computed once
+    reference.align(np.array([0.0, 3.0, 0.8]), np.array([1.0, 0.0, 0.0, 0.0]), 0)
+    np.testing.assert_allclose(reference.frame(1).body_pos_w[TORSO], [1.0, 3.0, 0.8])
+
+
+def test_a_long_clip_gives_every_frame_forwards_and_backwards():
+    pos = [[0.01 * k, 0.0, 0.8] for k in range(200)]
+    reference = MotionReference(clip_of(pos, [[1.0, 0.0, 0.0, 0.0]] * 200))
+    for k in [*range(200), *range(199, -1, -1)]:
+        assert reference.frame(k).joint_pos[0] == k
+        assert reference.frame(k).body_pos_w[TORSO, 0] == pytest.approx(0.01 * k)
+
+
 def test_an_aligned_frame_needs_no_retargeting():
     rng = np.random.default_rng(1)
     quat = quat_from_euler_xyz(0.3, 1.2, -2.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from bm_core import rotations_single as single
-from bm_core.observation import BodyFromPelvis
+from bm_core.body_from_pelvis import BodyFromPelvis
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.robots.unitree.low_state import LowState
 from bm_sim2real.robots.unitree.torso_imu import TorsoImu

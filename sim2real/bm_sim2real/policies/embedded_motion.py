@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bm_core.body_from_pelvis import BodyFromPelvis
 from bm_core.bundle import Bundle
 from bm_core.contract import Contract
 from bm_core.errors import BundleError, ClipError, RobotError
@@ -20,7 +21,6 @@ from bm_core.g1 import G1, ROOT_BODY
 from bm_core.kinematics import g1_kinematics
 from bm_core.motion import CLIP_FPS, MotionClip, clip_from_qpos
 from bm_core.nameless_npz import POSITION_TOLERANCE, ROTATION_TOLERANCE, worst_mismatch
-from bm_core.observation import BodyFromPelvis
 from bm_core.reference import Reference
 from bm_core.rotations import (
     quat_conjugate,
