@@ -25,7 +25,7 @@ from bm_core.errors import ClipError
 from bm_core.g1 import G1
 from bm_core.motions_yaml import QUAT_ORDERS, conventions_for
 from bm_core.nameless_npz import read_nameless
-from bm_core.npz_file import number_array, read_npz, require_file
+from bm_core.npz_file import number_array, one_number, read_npz, require_file
 from bm_core.rotations import quat_wxyz_from_xyzw
 
 Array = NDArray[np.floating]
@@ -234,10 +234,7 @@ def _npz_fps(label: str, arrays: dict[str, NDArray[Any]], fps: float | None) -> 
         if fps is None:
             raise ClipError(f"{label}: does not say its rate (no 'fps' in it); give --fps")
         return float(fps)
-    values = number_array(label, arrays, "fps").ravel()
-    if values.size != 1:
-        raise ClipError(f"{label}: fps has {values.size} values, one expected")
-    return float(values[0])
+    return one_number(label, arrays, "fps")
 
 
 def _text(arrays: dict[str, NDArray[Any]], key: str, default: str) -> str:

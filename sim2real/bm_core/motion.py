@@ -19,7 +19,7 @@ from bm_core.errors import ClipError
 from bm_core.g1 import CONTROL_DT, G1
 from bm_core.kinematics import g1_kinematics
 from bm_core.nameless_npz import POSITION_TOLERANCE, ROTATION_TOLERANCE, worst_mismatch
-from bm_core.npz_file import number_array, read_npz
+from bm_core.npz_file import number_array, one_number, read_npz
 from bm_core.resample import resample_linear, resample_quat, time_derivative
 from bm_core.rotations import angular_velocity_from_quats, quat_normalize
 
@@ -220,9 +220,9 @@ def _build(
 def _clip_from_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> MotionClip:
     """A clip of our own: names are mapped, values checked, bodies compared with the kinematics of root and joints."""
     label = path.name
-    schema = int(number_array(label, arrays, "schema").ravel()[0])
+    schema = one_number(label, arrays, "schema")
     if schema != SCHEMA:
-        raise ClipError(f"{label}: clip schema {schema}, this version reads {SCHEMA}; convert the source again")
+        raise ClipError(f"{label}: clip schema {schema:g}, this version reads {SCHEMA}; convert the source again")
     for key in ("joint_names", "body_names", "info"):
         if key not in arrays:
             raise ClipError(f"{label}: has no {key!r}; it holds {', '.join(sorted(arrays))}")
@@ -238,7 +238,7 @@ def _clip_from_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> MotionClip
             raise ClipError(f"{label}: {name} has shape {found.shape}, but there are {len(wanted)} names")
         values[name] = found[:, wanted]
     info = _info(label, str(arrays["info"]))
-    fps = float(number_array(label, arrays, "fps").ravel()[0])
+    fps = one_number(label, arrays, "fps")
     clip = MotionClip(name=info.pop("name", path.stem), fps=fps, meta=info, **values)
     _check_own(label, clip)
     return replace(clip, body_quat_w=quat_normalize(clip.body_quat_w))

@@ -55,5 +55,16 @@ def number_array(label: str, arrays: dict[str, NDArray[Any]], key: str) -> NDArr
     return values.astype(np.float64)
 
 
+def one_number(label: str, arrays: dict[str, NDArray[Any]], key: str) -> float:
+    """The one value of that key. Raises ClipError if it is missing, several, or not finite."""
+    values = number_array(label, arrays, key).ravel()
+    if values.size != 1:
+        raise ClipError(f"{label}: {key} has {values.size} values, one expected")
+    value = float(values[0])
+    if not np.isfinite(value):
+        raise ClipError(f"{label}: {key} is {value}, a finite number expected")
+    return value
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__

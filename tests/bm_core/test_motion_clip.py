@@ -119,6 +119,10 @@ def test_a_body_that_contradicts_the_joints_is_refused_by_name(clip, tmp_path):
     "changes, message",
     [
         ({"schema": np.int64(2)}, "clip schema 2, this version reads 1"),
+        ({"schema": np.nan}, "schema is nan, a finite number expected"),
+        ({"schema": np.inf}, "schema is inf"),
+        ({"schema": np.zeros(0)}, "schema has 0 values, one expected"),
+        ({"fps": np.zeros(0)}, "fps has 0 values"),
         ({"joint_names": None}, "has no 'joint_names'"),
         ({"fps": np.float64(30.0)}, "fps = 30, clips have 50"),
         ({"joint_vel": np.zeros((7, 29))}, r"joint_vel has shape \(7, 29\), expected \(101, 29\)"),
