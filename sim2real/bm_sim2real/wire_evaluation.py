@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bm_core.errors import RobotError
 from bm_core.g1 import CONTROL_DT
@@ -108,12 +109,22 @@ def _machine(policy: TrackerPolicy, features: RobotFeatures) -> StateMachine:
 
 
 def errors_in_process(
-    policy: TrackerPolicy, clip: MotionClip, base_state: BaseState, delay_ms: int
+    policy: TrackerPolicy,
+    clip: MotionClip,
+    base_state: BaseState,
+    delay_ms: int,
+    stance: NDArray[np.float64] | None = None,
 ) -> tuple[list[float], str]:
-    """Body errors, m, of each control step of RUNNING from STAND on, and what ended it early, empty if nothing did."""
+    """Body errors, m, of each control step of RUNNING from STAND on, and what ended it early, empty if nothing did.
+
+    `stance` (36,) is the qpos to stand in before the clip; without it the pose of STAND.
+    """
     robot = MujocoRobot(SimulationConfig(delay_ms=delay_ms, base_state=base_state))
     robot.connect()
-    put_on_frame(robot, standing_frame())
+    if stance is None:
+        put_on_frame(robot, standing_frame())
+    else:
+        robot.reset(root_pos_w=stance[:3], root_quat_w=stance[3:7], joint_pos=stance[7:])
     machine = _machine(policy, robot.features)
     machine.start_standing(robot.read())
     loop = ControlLoop(robot, machine, CommandGuard(start_mode=Mode.STAND))
