@@ -64,12 +64,9 @@ def deploy_entries(path: Path) -> dict[str, Any]:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    import yaml
+    from bm_core.strict_yaml import read_yaml
 
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise BundleError(f"{path}: not valid YAML: {' '.join(str(error).split())[:160]}") from error
+    document = read_yaml(path, BundleError)
     if not isinstance(document, dict):
         raise BundleError(f"{path}: not a deploy.yaml: a mapping expected")
     for key, kind in _KEYS.items():

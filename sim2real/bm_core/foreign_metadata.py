@@ -140,12 +140,9 @@ def _parsed(text: str) -> Any:
 
 
 def _yaml_entries(path: Path) -> dict[str, Any]:
-    import yaml
+    from bm_core.strict_yaml import read_yaml
 
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise BundleError(f"{path}: not valid YAML: {' '.join(str(error).split())[:160]}") from error
+    document = read_yaml(path, BundleError)
     if not isinstance(document, dict):
         raise BundleError(f"{path}: a mapping such as observation_names: [command, ...] expected")
     return {str(key): value for key, value in document.items()}

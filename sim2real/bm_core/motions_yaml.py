@@ -46,13 +46,10 @@ def conventions_for(path: Path) -> CsvConventions:
 def read_motions_yaml(path: Path) -> dict[str, CsvConventions]:
     """Pattern -> conventions, in the file's order. Raises ClipError for anything unknown."""
     try:
-        import yaml
+        from bm_core.strict_yaml import read_yaml
     except ImportError as error:
         raise ClipError(f"{path}: reading it needs PyYAML: pip install pyyaml (or give --fps and --quat)") from error
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ClipError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    document = read_yaml(path, ClipError)
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -94,6 +94,8 @@ def test_explicit_rate_and_order_go_before_motions_yaml(tmp_path):
         ('"*.csv": {fps: 30, quat: zyxw}', "quat = 'zyxw', must be wxyz or xyzw"),
         ("- a\n- b", "must be lines of the form"),
         ("{", "not valid YAML"),
+        ('"*.csv": {fps: 30}\n"*.csv": {fps: 60}', r"motions\.yaml: .*key '\*\.csv' twice"),
+        ('"*.csv": {fps: 30, fps: 60}', "key 'fps' twice"),
         ('"*.csv": {fps: -30, quat: xyzw}', r"fps = -30, must be in 1\.\.1000"),
     ],
 )

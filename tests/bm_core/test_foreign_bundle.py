@@ -147,6 +147,23 @@ def test_an_unclear_deploy_yaml_is_refused(tmp_path, case):
         Bundle.read(write_unitree_rl_lab(tmp_path, document))
 
 
+def test_a_deploy_yaml_with_a_doubled_key_is_refused_in_one_line(tmp_path):
+    path = write_unitree_rl_lab(tmp_path)
+    deploy = tmp_path / "params" / "deploy.yaml"
+    deploy.write_text(deploy.read_text() + "\nstep_dt: 0.02\nstep_dt: 0.02\n")
+    with pytest.raises(BundleError, match=r"deploy\.yaml: .*key 'step_dt' twice") as caught:
+        Bundle.read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_yaml_beside_a_policy_with_a_doubled_key_is_refused_in_one_line(tmp_path):
+    path = write(tmp_path / "x.onnx", foreign(joint_damping=None))
+    path.with_suffix(".yaml").write_text("joint_damping: 1.0\njoint_damping: 2.0\n")
+    with pytest.raises(BundleError, match=r"x\.yaml: .*key 'joint_damping' twice") as caught:
+        Bundle.read(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_clipped_observations_and_mixed_scales_are_refused(tmp_path):
     clip = mjlab_entries() | {"observation_terms_clip": ",".join(["-inf;inf"] * 7 + ["-1.000;1.000"])}
     with pytest.raises(BundleError, match="an observation term is clipped"):

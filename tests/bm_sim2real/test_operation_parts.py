@@ -201,6 +201,13 @@ def test_a_map_with_a_misspelt_key_is_refused(tmp_path):
         load_joy_map(tmp_path / "pad.yaml")
 
 
+def test_a_map_that_gives_one_event_two_buttons_is_refused_in_one_line(tmp_path):
+    (tmp_path / "pad.yaml").write_text((JOY_MAPS / "xbox.yaml").read_text() + "\nestop: 9\n")
+    with pytest.raises(ConfigError, match=r"pad\.yaml: .*key 'estop' twice") as caught:
+        load_joy_map(tmp_path / "pad.yaml")
+    assert "\n" not in str(caught.value)
+
+
 # -- relayed link
 
 

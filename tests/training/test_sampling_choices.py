@@ -102,6 +102,7 @@ def test_weights_by_hand_from_a_file(tmp_path):
         ("kick: -1", "must be a number >= 0"),
         ("kick: 0", "all weights are 0"),
         ("- kick", "must be lines"),
+        ("kick: 1\nkick: 2", "key 'kick' twice"),
     ],
 )
 def test_faulty_files_are_named(tmp_path, text, culprit):

@@ -12,9 +12,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bm_core.errors import ConfigError
+from bm_core.strict_yaml import read_yaml
 from bm_sim2real.guidance.operator_input import Sticks
 
 PRESSED = 0.5
@@ -65,10 +64,7 @@ class JoyMap:
 def load_joy_map(path: str | Path) -> JoyMap:
     """From YAML: the fields of JoyMap. ConfigError names file and key that is missing, unknown or no button."""
     path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    values = read_yaml(path)
     names = {field.name for field in dataclasses.fields(JoyMap)}
     if not isinstance(values, dict) or set(values) != names:
         given = set(values) if isinstance(values, dict) else set()

@@ -13,19 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from bm_core.errors import ConfigError
+from bm_core.strict_yaml import read_yaml
 from bm_training.sampling.bins import BinTable
 
 
 def read_bin_weights(file: Path, names: Sequence[str], bins: BinTable) -> Tensor:
     """(B,) float64. ConfigError names file, clip and what is allowed."""
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{file}: not readable as YAML: {' '.join(str(error).split())}") from error
+    document = read_yaml(file)
     if not isinstance(document, dict) or not document:
         raise ConfigError(f"{file}: must be lines of the form  walk: 1.0  or  kick: [0, 2, 1]")
     unknown = [str(name) for name in document if name not in names]
