@@ -12,7 +12,7 @@ class EvalWire:
     body errors. Exit 0 passed, 1 failed, 2 could not run.
 
     With --processes in real time: `bm sim-robot`, bridge and policy each a process of its own, against one process
-    with the delay that was found (wants an idle machine).
+    with the delay that was found and, clip by clip, the stance that the robot had come to (wants an idle machine).
     """
 
     policy: Path | None = None
