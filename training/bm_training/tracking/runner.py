@@ -19,13 +19,14 @@ from bm_training.tracking.checkpoint import FORMAT, CheckpointFolder, random_sta
 from bm_training.tracking.command import motion_command
 from bm_training.tracking.distributed import Ranks
 from bm_training.tracking.env_state import capture_env, fits, restore_env
+from bm_training.tracking.new_blocks import SETTLING_STEPS, NewBlocks
 from bm_training.tracking.newton_overflow import overflow_shares, silence_overflow
 from bm_training.tracking.ppo_cfg import PpoConfig
 from bm_training.tracking.runner_config import RunnerConfig
 from bm_training.tracking.stages import Stages
 from bm_training.tracking.training_log import TrainingLog
 from bm_training.tracking.vec_env import RolloutStatistics, TrackingVecEnv
-from bm_training.tracking.warm_start import group_layout, old_layouts, transfer
+from bm_training.tracking.warm_start import group_layout, new_columns, old_layouts, transfer
 
 if TYPE_CHECKING:
     from isaaclab.envs import ManagerBasedRLEnv
@@ -253,22 +254,53 @@ class Runner:
         kept = None if folder is None else folder.load_environment(self.iteration, rank, "cpu")
         if kept is None or not fits(self.env.env, kept["env"]):
             return False
+        self._restore(kept, state["sampler"])
+        return True
+
+    def _restore(self, kept: dict[str, Any], sampler: dict[str, Any]) -> None:
+        """Go on where `kept` (of `_environment`) and `sampler` were taken; robots have been reset."""
         restore_env(self.env.env, kept["env"])
-        self._motion.sampler.load_state_dict(state["sampler"])  # the reset has counted its own episodes
+        self._motion.sampler.load_state_dict(sampler)  # the reset has counted its own episodes
         self._statistics.load_episode_state(kept["statistics"])
         self._motion.generator.set_state(kept["generator"])
         set_random_states(kept["random"])
-        return True
 
     def warm_start(self, state: dict[str, Any]) -> dict[str, list[str]]:
-        """Begin a new run with the networks of another; returns the new observation blocks of each group."""
+        """Begin a new run with the networks of another; returns the new observation blocks of each group.
+
+        Where there are any, robots move for a second, so that these blocks are normalised by what they show.
+        """
         self.steps = state["steps"]  # what formed these networks is part of their provenance
         old, new = old_layouts(state), self.layouts
-        models = (("policy", self.alg.actor, "actor"), ("critic", self.alg.critic, "critic"))
-        return {
+        models = {"policy": (self.alg.actor, "actor"), "critic": (self.alg.critic, "critic")}
+        added = {
             group: transfer(model, state["alg"][f"{key}_state_dict"], old[group], new[group], f"init from: {key}")
-            for group, model, key in models
+            for group, (model, key) in models.items()
         }
+        blocks = {
+            group: NewBlocks(model.obs_normalizer, new_columns(old[group], new[group]))
+            for group, (model, _) in models.items()
+            if added[group]
+        }
+        if blocks:
+            self._show(blocks)
+        return added
+
+    def _show(self, blocks: dict[str, NewBlocks]) -> None:
+        """Let `blocks` of each group see a rollout; robots, counts and random states are afterwards as before."""
+        kept, sampler = self._environment(), self._motion.sampler.state_dict()
+        with torch.no_grad():  # inference mode would leave tensors behind that nothing outside may write to
+            observations = self.env.get_observations()
+            for _ in range(SETTLING_STEPS):
+                observations = self.env.step(self.alg.actor(self._seen(observations), stochastic_output=True))[0]
+                for group, block in blocks.items():
+                    block.add(observations[group])
+        for block in blocks.values():
+            block.settle()
+        self.env.env.reset()
+        self._motion.error_log.pop()
+        overflow_shares(self.env.env)  # counts from its last call on
+        self._restore(kept, sampler)
 
 
 @contextmanager

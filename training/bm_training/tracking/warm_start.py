@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 Layout = Sequence[tuple[str, int]]
 """Blocks of an observation vector in order: name and size."""
 
-MAX_NORMALISER_COUNT = 1_000_000
-"""Samples that the old statistics count for, so that those of new blocks (mean 0, variance 1) settle soon."""
-
 _FIRST_LAYER = "mlp.0.weight"
 _NORMALISER = "obs_normalizer."
 
@@ -27,8 +24,10 @@ _NORMALISER = "obs_normalizer."
 def transfer(model: nn.Module, state: dict[str, Tensor], old: Layout, new: Layout, what: str) -> list[str]:
     """Load `state`, learnt on layout `old`, into `model`, which sees layout `new`; returns the names of new blocks.
 
-    Copies the columns of the first layer and the normaliser's statistics block by block, everything else as it is.
-    Raises ConfigError when the other layers differ.
+    Copies the columns of the first layer and the normaliser's statistics block by block, everything else as it is, the
+    number of samples behind the statistics too: if they counted for less, the data of another motion set would rescale
+    the inputs within some iterations, faster than the network can follow. New blocks begin at mean 0 and variance 1;
+    new_blocks.py gives them their own. Raises ConfigError when the other layers differ.
     """
     target = dict(model.state_dict())
     pairs = _matching(old, new)
@@ -38,17 +37,24 @@ def transfer(model: nn.Module, state: dict[str, Tensor], old: Layout, new: Layou
         source = state[name]
         if name == _FIRST_LAYER:
             target[name] = _columns(torch.zeros_like(value), source, pairs, what)
-        elif name == f"{_NORMALISER}count":
-            target[name] = source.clamp(max=MAX_NORMALISER_COUNT)
-        elif name.startswith(_NORMALISER):
+        elif name.startswith(_NORMALISER) and source.ndim > 0:
             target[name] = _columns(value.clone(), source, pairs, what)
         elif source.shape != value.shape:
             raise ConfigError(f"{what}: {name} is {tuple(source.shape)} in the checkpoint, {tuple(value.shape)} here")
         else:
             target[name] = source
     model.load_state_dict(target)
-    known = {name for name, _ in old}
-    return [name for name, _ in new if name not in known]
+    return [name for name, size in new if (name, size) not in old]
+
+
+def new_columns(old: Layout, new: Layout) -> list[int]:
+    """Columns of layout `new` that belong to blocks which `old` has not, or has with another size; ascending."""
+    columns, position = [], 0
+    for name, size in new:
+        if (name, size) not in old:
+            columns += range(position, position + size)
+        position += size
+    return columns
 
 
 def _matching(old: Layout, new: Layout) -> list[tuple[slice, slice]]:
