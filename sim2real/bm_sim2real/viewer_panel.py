@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bm_sim2real.evaluation import Start
 from bm_sim2real.viewer_session import Snapshot
+from bm_sim2real.viewer_widgets import RunButton, add_estop_and_push, add_title, readout_table, set_up_panel
 
 if TYPE_CHECKING:
     import viser
 
 PLOT_S = 10.0
 """s of history in the plots."""
-BOX = "margin-top:.5em;padding:.4em .6em;border-radius:.4em;color:#fff"
 _BLUE, _ORANGE = "#1f6feb", "#d9822b"
 
 
@@ -42,10 +41,8 @@ class Panel:
 
     def __init__(self, server: viser.ViserServer, title: str, clips: Sequence[str], actions: Actions) -> None:
         gui = server.gui
-        gui.configure_theme(show_logo=False, show_share_button=False, brand_color=(31, 111, 235))
-        gui.set_panel_label("Unitree G1 · tracker")
+        set_up_panel(gui, "Unitree G1 · tracker")
         self._actions = actions
-        self._is_running = False
         self._add_playback(gui, title, clips)
         self._add_requests(gui)
         self.readout = gui.add_html("")
@@ -55,14 +52,13 @@ class Panel:
 
     def _add_playback(self, gui: viser.GuiApi, title: str, clips: Sequence[str]) -> None:
         actions = self._actions
-        gui.add_html(f'<div style="padding:.2em .9em;font-size:.8em;opacity:.7">{escape(title)}</div>')
+        add_title(gui, title)
         self.clip = gui.add_dropdown("Motion", tuple(clips), hint="Starts over with this motion")
         self.clip.on_update(lambda _: actions.select(self.clip.value))
         starts = {"on its first frame": Start.REFERENCE, "from standing": Start.STAND}
         self.begin = gui.add_dropdown("Begin", tuple(starts), hint="Takes effect at once, with a reset")
         self.begin.on_update(lambda _: actions.start(starts[self.begin.value]))
-        self.running = gui.add_button("Start", icon="player-play", color="blue")
-        self.running.on_click(lambda _: self.set_running(not self._is_running))
+        self._run_button = RunButton(gui, actions.run)
         self.stepping = gui.add_button_group("Time", ("Step", "Reset"))
         self.stepping.on_click(lambda _: (actions.step if self.stepping.value == "Step" else actions.reset)())
         self.speed = gui.add_slider("Speed", min=0.1, max=2.0, step=0.1, initial_value=1.0, hint="1 is real time")
@@ -73,11 +69,7 @@ class Panel:
         requests = {"Play": actions.play, "Brake": actions.brake}
         self.requests = gui.add_button_group("Ask for", tuple(requests), hint="Play works in STAND, Brake in RUNNING")
         self.requests.on_click(lambda _: requests[self.requests.value]())
-        self.estop = gui.add_button("E-stop", icon="hand-stop", color="red", hint="Damping until the next reset")
-        self.estop.on_click(lambda _: actions.estop())
-        self.push_speed = gui.add_slider("Push, m/s", min=0.1, max=2.0, step=0.1, initial_value=0.5)
-        self.push = gui.add_button("Push", icon="arrow-big-right", hint="In a direction drawn at random")
-        self.push.on_click(lambda _: actions.push(self.push_speed.value))
+        add_estop_and_push(gui, actions.estop, actions.push)
 
     def _add_plots(self, gui: viser.GuiApi) -> None:
         from viser import uplot
@@ -102,10 +94,7 @@ class Panel:
 
     def set_running(self, is_running: bool) -> None:
         """Start or pause, and say so on the button."""
-        self._is_running = is_running
-        self.running.label = "Pause" if is_running else "Start"
-        self.running.icon = "player-pause" if is_running else "player-play"
-        self._actions.run(is_running)
+        self._run_button.set(is_running)
 
     def note(self, snapshot: Snapshot) -> None:
         """Keep a step for the plots. A reset (time runs backwards) empties them."""
@@ -139,16 +128,4 @@ def readout_html(snapshot: Snapshot, duration_s: float, speed: float, message: s
         ("Guard clamps", f"{snapshot.clamps}"),
         ("Speed", f"{speed:.2f} × real time"),
     ]
-    cells = "".join(
-        f'<span style="opacity:.65">{escape(label)}</span><b style="font-weight:600">{escape(value)}</b>'
-        for label, value in rows
-    )
-    warnings = "".join(
-        f'<div style="{BOX};background:{color}">{escape(text)}</div>'
-        for text, color in ((snapshot.fault, "#c62f3b"), (message, "#96690a"))
-        if text
-    )
-    return (
-        '<div style="padding:.3em .9em;font-size:.85em;font-variant-numeric:tabular-nums;line-height:1.5">'
-        f'<div style="display:grid;grid-template-columns:7.5em 1fr">{cells}</div>{warnings}</div>'
-    )
+    return readout_table(rows, faults=[snapshot.fault], refusal=message, label_width_em=7.5)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 from bm_sim2real.diffusion_play.session import PlaySnapshot, PlayTask
 from bm_sim2real.guidance.operator_input import Sticks
-from bm_sim2real.viewer_panel import BOX
+from bm_sim2real.viewer_widgets import RunButton, add_estop_and_push, add_title, readout_table, set_up_panel
 
 if TYPE_CHECKING:
     import viser
@@ -33,26 +32,20 @@ class PlayPanel:
 
     def __init__(self, server: viser.ViserServer, title: str, task: PlayTask, actions: PlayActions) -> None:
         gui = server.gui
-        gui.configure_theme(show_logo=False, show_share_button=False, brand_color=(31, 111, 235))
-        gui.set_panel_label("Unitree G1 · guided diffusion")
-        self._actions, self._is_running = actions, False
-        gui.add_html(f'<div style="padding:.2em .9em;font-size:.8em;opacity:.7">{escape(title)}</div>')
+        set_up_panel(gui, "Unitree G1 · guided diffusion")
+        self._actions = actions
+        add_title(gui, title)
         names = tuple(kind.value for kind in PlayTask)
         self.task = gui.add_dropdown("Cost", names, initial_value=task.value, hint="May be changed while it walks")
         self.task.on_update(lambda _: actions.task(PlayTask(self.task.value)))
-        self.running = gui.add_button("Start", icon="player-play", color="blue")
-        self.running.on_click(lambda _: self.set_running(not self._is_running))
+        self._run_button = RunButton(gui, actions.run)
         self.reset = gui.add_button("Reset", icon="refresh")
         self.reset.on_click(lambda _: actions.reset())
         self._add_sticks(gui)
         self._add_waypoint(gui)
         self.stop = gui.add_button("No goal: brake and stand", icon="player-stop")
         self.stop.on_click(lambda _: actions.stop())
-        self.estop = gui.add_button("E-stop", icon="hand-stop", color="red", hint="Damping until the next reset")
-        self.estop.on_click(lambda _: actions.estop())
-        self.push_speed = gui.add_slider("Push, m/s", min=0.1, max=2.0, step=0.1, initial_value=0.5)
-        self.push = gui.add_button("Push", icon="arrow-big-right", hint="In a direction drawn at random")
-        self.push.on_click(lambda _: actions.push(self.push_speed.value))
+        add_estop_and_push(gui, actions.estop, actions.push)
         self.follow = gui.add_checkbox("Follow the robot", initial_value=True)
         self.readout = gui.add_html("")
 
@@ -78,10 +71,7 @@ class PlayPanel:
 
     def set_running(self, is_running: bool) -> None:
         """Start or pause, and say so on the button."""
-        self._is_running = is_running
-        self.running.label = "Pause" if is_running else "Start"
-        self.running.icon = "player-pause" if is_running else "player-play"
-        self._actions.run(is_running)
+        self._run_button.set(is_running)
 
     def show(self, snapshot: PlaySnapshot, speed: float, message: str) -> None:
         """Fill the readout. `speed` is simulated over real time; `message` is the last refusal."""
@@ -108,16 +98,4 @@ def play_readout(snapshot: PlaySnapshot, speed: float, message: str) -> str:
         ("Plans lost", f"{snapshot.plan_losses}"),
         ("Speed", f"{speed:.2f} × real time"),
     ]
-    cells = "".join(
-        f'<span style="opacity:.65">{escape(label)}</span><b style="font-weight:600">{escape(value)}</b>'
-        for label, value in rows
-    )
-    warnings = "".join(
-        f'<div style="{BOX};background:{color}">{escape(text)}</div>'
-        for text, color in ((snapshot.fault, "#c62f3b"), (snapshot.fallen, "#c62f3b"), (message, "#96690a"))
-        if text
-    )
-    return (
-        '<div style="padding:.3em .9em;font-size:.85em;font-variant-numeric:tabular-nums;line-height:1.5">'
-        f'<div style="display:grid;grid-template-columns:6em 1fr">{cells}</div>{warnings}</div>'
-    )
+    return readout_table(rows, faults=[snapshot.fault, snapshot.fallen], refusal=message, label_width_em=6)
