@@ -258,6 +258,17 @@ def test_fixes_that_cannot_be_true_are_refused_and_counted(fix):
     assert correction.turn == 0.0
 
 
+def test_the_first_fix_may_come_from_a_map_with_another_origin():
+    correction = OdometryCorrection()
+    for tick in range(51):
+        correction.record(0.02 * tick, np.array([0.02 * tick, 0.0, 0.8]), UPRIGHT)
+    far = OdometryFix(time=0.5, pos=np.array([7.0, -3.0, 1.0]), yaw=np.pi / 2)
+    assert not correction.correct(far) and not correction.begin(OdometryFix(time=9.0, pos=np.zeros(3), yaw=0.0))
+    assert correction.refused == 2 and correction.begin(far)
+    assert correction.pos_in_map(np.array([0.5, 0.0, 0.8])) == pytest.approx([7.0, -3.0, 1.0])
+    assert correction.pos_in_map(np.array([1.0, 0.0, 0.8])) == pytest.approx([7.0, -2.5, 1.0])
+
+
 def test_the_poor_imu_is_repeatable_and_off_by_what_it_says():
     def read(errors):
         model = ImuModel(errors)

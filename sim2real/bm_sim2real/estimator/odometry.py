@@ -50,7 +50,10 @@ class OdometryConfig:
 
 
 class OdometryCorrection:
-    """Alignment of the estimate's frame to the map, at first equal. `record` every tick, `correct` when a fix comes."""
+    """Alignment of the estimate's frame to the map, at first equal. `record` every tick, `correct` when a fix comes.
+
+    Where the map's origin is somewhere else, the first fix goes to `begin`.
+    """
 
     def __init__(self, config: OdometryConfig | None = None) -> None:
         self._config = config or OdometryConfig()
@@ -76,6 +79,18 @@ class OdometryCorrection:
         self._past.append((time, pelvis_pos, single.yaw(pelvis_quat.tolist())))
         while self._past[0][0] < time - self._config.max_age_s:
             self._past.popleft()
+
+    def begin(self, fix: OdometryFix) -> bool:
+        """Takes the whole alignment from one fix, however far off. False if refused, as in `correct`."""
+        seen = self._at(fix.time)
+        if seen is None or not math.isfinite(fix.yaw + float(fix.pos.sum())):
+            self.refused += 1
+            return False
+        pos, yaw = seen
+        self.turn = _wrapped(fix.yaw - yaw)
+        self.shift = self.shift + fix.pos - self.pos_in_map(pos)
+        self._pos_var, self._yaw_var = fix.pos_sigma**2, fix.yaw_sigma**2
+        return True
 
     def correct(self, fix: OdometryFix) -> bool:
         """Moves the alignment towards the fix. False if refused: not a number, too old, from the future, too far."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import State, TransitionCallbackReturn
 from std_msgs.msg import Header
@@ -20,6 +20,7 @@ from bm_core.g1 import G1
 from bm_g1_bridge import topics
 from bm_g1_bridge.command_topic import CommandTopic
 from bm_g1_bridge.lifecycle import OperatedNode, run
+from bm_g1_bridge.map_frame import MapFrame
 from bm_g1_bridge.publishers import ClockPublisher, ReadingPublishers, RemotePublisher, diagnostic_array, time_message
 from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.guard_limits import GuardLimits
@@ -45,6 +46,12 @@ class G1BridgeNode(OperatedNode):
         )
         self.declare("odom_frame", "odom", "Frame of the state estimate.", fixed=True)
         self.declare("publish_tf", True, "Publish odom -> base_link.", fixed=True)
+        self.declare(
+            "map_frame",
+            "",
+            "Frame of the poses on /external_pose, which keep map_frame -> odom_frame; empty: none.",
+            fixed=True,
+        )
         self.declare("publish_remote", False, "Publish the robot's own remote on /joy.", fixed=True)
         self._bridge: BridgeClient | None = None
         self._readings = ReadingPublishers(self, odom_frame=self.value("odom_frame"), has_tf=self.value("publish_tf"))
@@ -56,6 +63,7 @@ class G1BridgeNode(OperatedNode):
         self.create_subscription(
             Header, topics.HEARTBEAT, self._on_heartbeat, topics.record(1), callback_group=operator
         )
+        self._map = self._map_frame(readings) if self.value("map_frame") else None
         self._commands = CommandTopic(self, operator) if self.value("accept_commands") else None
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._beats = [
@@ -63,6 +71,9 @@ class G1BridgeNode(OperatedNode):
             self.create_timer(1.0, self._diagnose, callback_group=readings, clock=steady),
         ]
         self._fall_silent()
+
+    def _map_frame(self, group: CallbackGroup) -> MapFrame:
+        return MapFrame(self, map_frame=self.value("map_frame"), odom_frame=self.value("odom_frame"), group=group)
 
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         """Finds the bridge and its robot."""
@@ -141,6 +152,8 @@ class G1BridgeNode(OperatedNode):
         if self._ticks % _JOINTS_EVERY == 0:
             self._readings.publish_joints(state, stamp)
             self._readings.publish_base(state, self._bridge.covariance(), stamp)
+            if self._map is not None:
+                self._map.publish(state, (self._status.get("estimate") or {}).get("resets", 0), stamp)
             if self._remote is not None:
                 self._remote.publish(self._bridge.remote(), stamp)
         self._ticks += 1

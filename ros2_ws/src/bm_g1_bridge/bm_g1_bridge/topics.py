@@ -9,6 +9,7 @@ ROBOT_STATE = "robot_state"
 JOINT_COMMAND = "joint_command"
 HEARTBEAT = "operator/heartbeat"
 ESTOP = "estop"
+EXTERNAL_POSE = "external_pose"
 
 COMMAND_DEADLINE = Duration(seconds=0.1)
 """Two missed commands and some jitter; the bridge damps after 60 ms in any case."""
