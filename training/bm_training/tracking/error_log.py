@@ -13,7 +13,7 @@ from bm_training.tracking.errors import TrackingErrors
 if TYPE_CHECKING:
     from bm_training.tracking.command import MotionCommand
 
-NAMES = (
+NAMES: tuple[str, ...] = (
     "anchor_pos_m",
     "anchor_ori_rad",
     "body_pos_m",
