@@ -107,6 +107,9 @@ def test_keyframes_of_a_walk_are_tokens_ahead(tracker):
     tokens = pilot.steering.keyframes(present, pilot.plan.time)
     # Every fifth token of the 16 ahead.
     assert len(tokens) in (3, 4) and set(np.diff(sorted(tokens))) == {5}
+    # The task's time 0 is 1 s after the readings', by which plans are stamped.
+    begun = task.goal.keyframes.times[0]
+    assert begun == 0.0 and pilot.steering.goal.keyframes.times[0] == pytest.approx(1.0, abs=0.03)
 
 
 @pytest.mark.slow

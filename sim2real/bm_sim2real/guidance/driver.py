@@ -52,7 +52,8 @@ class GoalDriver:
             self._losses = self._machine.plan_losses
             self._stop(state)
             return
-        self._machine.pilot.steering = self._steerer.step(self.goal, planar, CONTROL_DT)
+        goal = _on_clock(self.goal, state.time - planar.time)
+        self._machine.pilot.steering = self._steerer.step(goal, planar, CONTROL_DT)
         if self._may_set_out:
             self._set_out(velocity, planar)
 
@@ -76,3 +77,10 @@ class GoalDriver:
             machine.brake(state)
         elif machine.mode is not Mode.RUNNING:
             machine.pilot.is_wanted = False
+
+
+def _on_clock(goal: GuidanceGoal, ahead: float) -> GuidanceGoal:
+    """Keyframes moved to a clock that is `ahead` s of the source's: plans are stamped with the readings' time."""
+    if goal.keyframes is None or ahead == 0.0:
+        return goal
+    return dataclasses.replace(goal, keyframes=dataclasses.replace(goal.keyframes, times=goal.keyframes.times + ahead))
