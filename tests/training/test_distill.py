@@ -63,6 +63,16 @@ def test_the_loss_falls_and_the_run_is_resumed(run_dir):
     assert loss[10] < 2.0 * np.mean(loss[7:10])  # no step back at the resume
 
 
+def test_a_student_that_sees_more_begins_from_one_that_saw_less(run_dir, teachers, tmp_path):
+    options = ("--max-iterations", "1", "--lead-iterations", "0", "--state-estimation", "--init-from", str(run_dir))
+    result = distill(tmp_path, "--teacher", *teachers, *options)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "'policy': ['motion_anchor_pos_b', 'base_lin_vel'], 'critic': []" in result.stderr
+    rows = ((folder / "log.jsonl").read_text().splitlines() for folder in (tmp_path, run_dir))
+    begun, anew = (json.loads(lines[0])["loss/action"] for lines in rows)
+    assert begun < 0.5 * anew
+
+
 def test_the_student_exports_and_answers_each_motion_as_its_teacher(run_dir, tmp_path):
     from bm_core.bundle import Bundle
     from bm_core.motion import load_clip
