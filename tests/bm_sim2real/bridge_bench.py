@@ -76,3 +76,10 @@ class Bench:
         self.robot.close()
         self.memory.close()
         memory_path("lo").unlink(missing_ok=True)
+
+
+def assert_damping_for_good(bench):
+    """Latched: the client's next commands change nothing, and it has lost its lease."""
+    bench.run(3)
+    assert bench.is_damping and not bench.client.is_armed
+    assert bench.robot.wire.command.kp.max() == 0.0

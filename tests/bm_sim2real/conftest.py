@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import scipy.linalg
+from bridge_fixtures import bench, running  # noqa: F401
 from onnx import helper, numpy_helper
 
 from bm_core.bundle import PRODUCER, bundle_metadata
