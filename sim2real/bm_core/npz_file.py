@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,6 +13,12 @@ from numpy.typing import NDArray
 
 from bm_core.errors import ClipError
 
+CORRUPT_NPZ = (
+    ValueError, OSError, EOFError, KeyError, OverflowError, MemoryError, NotImplementedError, SyntaxError,
+    tokenize.TokenError, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
+"""What NumPy and zipfile raise for damaged bytes: headers are Python text, and sizes are believed."""
+
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """All arrays of the file. Raises ClipError for a file that is missing, empty, truncated, corrupt or pickled."""
@@ -21,7 +28,7 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
+    except CORRUPT_NPZ as error:
         if "pickle" in str(error):
             raise ClipError(
                 f"{path.name}: holds Python objects, which are not read because they can run code; "

@@ -6,13 +6,13 @@ import base64
 import binascii
 import hashlib
 import io
-import zipfile
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bm_core.errors import BundleError
+from bm_core.npz_file import CORRUPT_NPZ
 
 
 def pack_arrays(arrays: Mapping[str, NDArray]) -> dict[str, str]:
@@ -36,5 +36,5 @@ def unpack_arrays(document: object, where: str) -> dict[str, NDArray]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except CORRUPT_NPZ as error:
         raise BundleError(f"{where} is no npz archive; export the bundle again") from error

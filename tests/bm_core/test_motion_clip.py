@@ -1,6 +1,7 @@
 """Clips: what they hold, and that writing and reading keeps it."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -137,6 +138,18 @@ def test_a_damaged_clip_is_refused_with_its_fault(clip, tmp_path, changes, messa
     rewrite(path, **changes)
     with pytest.raises(ClipError, match=message):
         load_clip(path)
+
+
+def test_a_header_that_is_no_python_is_refused_as_corrupt(clip, tmp_path):
+    """NumPy reads it as Python text, and its tokenizer raises errors of its own."""
+    path, damaged = tmp_path / "a.npz", tmp_path / "b.npz"
+    save_clip(clip, path)
+    with zipfile.ZipFile(path) as good, zipfile.ZipFile(damaged, "w") as bad:
+        for name in good.namelist():
+            data = good.read(name)
+            bad.writestr(name, data.replace(b"'shape': (", b"'shape'\n(((", 1) if name == "joint_pos.npy" else data)
+    with pytest.raises(ClipError, match=r"b\.npz: corrupt \.npz archive"):
+        load_clip(damaged)
 
 
 def test_a_slice_holds_exactly_the_asked_frames(clip):

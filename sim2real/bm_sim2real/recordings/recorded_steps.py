@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bm_core.errors import ConfigError
+from bm_core.npz_file import CORRUPT_NPZ
 from bm_sim2real.recordings.cdr import Vector, read_policy_vector, read_string
 from bm_sim2real.recordings.mcap_file import bag_files, read_messages
 
@@ -74,7 +75,7 @@ def _npz_columns(path: Path) -> dict[str, NDArray]:
     try:
         with np.load(path) as file:
             return {name: file[name] for name in _COLUMNS}
-    except (OSError, KeyError, ValueError) as error:
+    except CORRUPT_NPZ as error:
         raise ConfigError(f"{path}: no recording of `bm run --record` ({error})") from error
 
 
