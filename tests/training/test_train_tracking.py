@@ -92,12 +92,10 @@ def test_warm_start_adds_state_estimation(run_dir, clip, tmp_path):
     result = train(tmp_path, clip, *options)
     assert result.returncode == 0, result.stderr[-2000:]
     assert "'policy': ['motion_anchor_pos_b', 'base_lin_vel']" in result.stderr
-    before, after = (
-        torch.load(folder / "checkpoints" / name, weights_only=False)["alg"]["actor_state_dict"]
-        for folder, name in ((run_dir, "model_000030.pt"), (tmp_path, "model_000001.pt"))
-    )
-    count = "obs_normalizer.count"
-    assert int(after[count]) == int(before[count]) + 24 * 8
+    newest = (sorted((folder / "checkpoints").glob("model_*.pt"))[-1] for folder in (run_dir, tmp_path))
+    actors = [torch.load(path, weights_only=False)["alg"]["actor_state_dict"] for path in newest]
+    before, after = (int(actor["obs_normalizer.count"]) for actor in actors)
+    assert after == before + 24 * 8
 
 
 def test_a_missing_clip_is_one_line_and_exit_2(tmp_path):
