@@ -7,8 +7,11 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import tyro
+
+from bm_training.diffusion.motion_options import MotionOptions
 from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
 
 if TYPE_CHECKING:
@@ -30,12 +33,8 @@ class Collect:
     """Run or checkpoint of `bm train tracking`."""
     latent: Path | None = None
     """Run or checkpoint of `bm train latent`: its decoder acts, and latents are collected instead of joint actions."""
-    motion_set: str | None = None
-    """Name of a shipped motion set, or a .yaml file."""
-    motions: str | None = None
-    """Instead of a set: clips and folders, separated by commas."""
-    motion_root: Path | None = None
-    """Replaces ${MOTIONS} in a motion set (else the variable BM_MOTIONS does); --motions may be relative to it."""
+    clips: Annotated[MotionOptions, tyro.conf.arg(name="")] = MotionOptions()
+    """Which motions."""
     episodes: int = 20_000
     """In all, those collected before included; 20 000 of 2.5 s are 14 h."""
     steps: int = 125
@@ -63,16 +62,13 @@ class Collect:
     """Also write a summary as one JSON document."""
 
     def __call__(self) -> int:
-        from bm_training.diffusion.task_setup import chosen_motions, default_device, teacher_task
-
-        motions = chosen_motions(self.motion_set, self.motions, self.motion_root)
-        from isaaclab.app import launch_simulation
-        from isaaclab.envs import ManagerBasedRLEnv
-
+        motions = self.clips.load()
         from bm_core.g1 import G1
         from bm_training.diffusion.action_noise import ActionNoiseConfig
         from bm_training.diffusion.collector import Collector, collection_env_cfg
         from bm_training.diffusion.latent_model import latent_from_document, read_latent
+        from bm_training.diffusion.simulated_env import simulated_env
+        from bm_training.diffusion.task_setup import default_device, task_of_options
         from bm_training.diffusion.teacher import read_teacher
         from bm_training.diffusion.window_keeper import KeeperConfig
 
@@ -84,25 +80,13 @@ class Collect:
         # A continued collection must not see the same noise again.
         seed = self.seed + 7919 * writer.num_shards
         ladder = tuple(self.noise * rung for rung in ActionNoiseConfig.ladder)
-        task = teacher_task(
-            teacher,
-            motions,
-            num_envs=self.num_envs,
-            backend=self.backend,
-            device=device,
-            seed=seed,
-            max_delay_ms=self.max_delay_ms,
-        )
+        task = task_of_options(self, teacher, motions, device, seed)
         env_cfg = collection_env_cfg(task, self.rollout_s)
-        with launch_simulation(env_cfg, None):
-            env = ManagerBasedRLEnv(env_cfg)
-            try:
-                keeper = KeeperConfig(steps=self.steps, survive=self.survive)
-                noise = ActionNoiseConfig(ladder=ladder)
-                collector = Collector(env, teacher, noise, keeper, seed, latent)
-                rate = self._collect(collector, writer, seed)
-            finally:
-                env.close()
+        with simulated_env(env_cfg) as env:
+            keeper = KeeperConfig(steps=self.steps, survive=self.survive)
+            noise = ActionNoiseConfig(ladder=ladder)
+            collector = Collector(env, teacher, noise, keeper, seed, latent)
+            rate = self._collect(collector, writer, seed)
         if self.json is not None:
             self._write_summary(self.json, writer, collector, rate)
         return 0

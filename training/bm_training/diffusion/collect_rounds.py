@@ -7,8 +7,11 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import tyro
+
+from bm_training.diffusion.motion_options import StartMotionOptions
 from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
 
 if TYPE_CHECKING:
@@ -29,12 +32,8 @@ class CollectRounds:
     """Folder of the collection; one that was begun alike is continued."""
     teacher: Path
     """Run or checkpoint of `bm train tracking`."""
-    motion_set: str | None = None
-    """Motions to start from and to be picked up by: name of a shipped set, or a .yaml file."""
-    motions: str | None = None
-    """Instead of a set: clips and folders, separated by commas."""
-    motion_root: Path | None = None
-    """Replaces ${MOTIONS} in a motion set (else the variable BM_MOTIONS does); --motions may be relative to it."""
+    clips: Annotated[StartMotionOptions, tyro.conf.arg(name="")] = StartMotionOptions()
+    """Which motions."""
     episodes: int = 20_000
     """In all, those collected before included."""
     steps: int = 125
@@ -72,15 +71,12 @@ class CollectRounds:
     """Also write the counts as one JSON document."""
 
     def __call__(self) -> int:
-        from bm_training.diffusion.task_setup import chosen_motions, default_device, teacher_task
-
-        motions = chosen_motions(self.motion_set, self.motions, self.motion_root)
-        from isaaclab.app import launch_simulation
-        from isaaclab.envs import ManagerBasedRLEnv
-
+        motions = self.clips.load()
         from bm_training.diffusion.decoders import decoder_of
         from bm_training.diffusion.rollout_file import RolloutWriter
+        from bm_training.diffusion.simulated_env import simulated_env
         from bm_training.diffusion.stage import Stage, stage_env_cfg
+        from bm_training.diffusion.task_setup import default_device, task_of_options
         from bm_training.diffusion.teacher import read_teacher
         from bm_training.diffusion.trainer import load_model
         from bm_training.tracking.checkpoint import find_checkpoint
@@ -98,23 +94,11 @@ class CollectRounds:
             action_width=spec.layout.step_width,
         )
         seed = self.seed + 7919 * writer.num_shards
-        task = teacher_task(
-            teacher,
-            motions,
-            num_envs=self.num_envs,
-            backend=self.backend,
-            device=device,
-            seed=seed,
-            max_delay_ms=self.max_delay_ms,
-        )
+        task = task_of_options(self, teacher, motions, device, seed)
         cfg = stage_env_cfg(task, is_randomised=True)
-        with launch_simulation(cfg, None):
-            env = ManagerBasedRLEnv(cfg)
-            try:
-                rounds = self._rounds(Stage(env, teacher), spec, model, decoder_of(path, device), seed)
-                self._collect(rounds, writer, seed)
-            finally:
-                env.close()
+        with simulated_env(cfg) as env:
+            rounds = self._rounds(Stage(env, teacher), spec, model, decoder_of(path, device), seed)
+            self._collect(rounds, writer, seed)
         if self.json is not None:
             self._write_summary(rounds, writer)
         return 0

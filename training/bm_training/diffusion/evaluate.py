@@ -77,12 +77,10 @@ class EvaluateDiffusion:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
-        from isaaclab.app import launch_simulation
-        from isaaclab.envs import ManagerBasedRLEnv
-
         from bm_training.diffusion.decoders import decoder_of
+        from bm_training.diffusion.simulated_env import simulated_env
         from bm_training.diffusion.stage import Stage, stage_env_cfg
-        from bm_training.diffusion.task_setup import default_device, teacher_task
+        from bm_training.diffusion.task_setup import default_device, task_of_options
         from bm_training.diffusion.teacher import read_teacher
         from bm_training.diffusion.trainer import load_model
         from bm_training.diffusion.walk_clip import walk_motions
@@ -94,26 +92,14 @@ class EvaluateDiffusion:
         spec, model = load_model(path, device)
         decoder = decoder_of(path, device)
         teacher = read_teacher(self.teacher, device)
-        task = teacher_task(
-            teacher,
-            walk_motions(),
-            num_envs=self.num_envs,
-            backend=self.backend,
-            device=device,
-            seed=self.seed,
-            max_delay_ms=self.max_delay_ms,
-        )
+        task = task_of_options(self, teacher, walk_motions(), device, self.seed)
         cfg = stage_env_cfg(task, self.randomise)
-        with launch_simulation(cfg, None):
-            env = ManagerBasedRLEnv(cfg)
-            try:
-                stage = Stage(env, teacher)
-                rows = [self._run(stage, spec, model, decoder, combination) for combination in combinations]
-                if self.baseline:
-                    asked = ("walk-perturb", 0, "cold", 1)
-                    rows.append(self._run(stage, spec, model, decoder, asked, is_baseline=True))
-            finally:
-                env.close()
+        with simulated_env(cfg) as env:
+            stage = Stage(env, teacher)
+            rows = [self._run(stage, spec, model, decoder, combination) for combination in combinations]
+            if self.baseline:
+                asked = ("walk-perturb", 0, "cold", 1)
+                rows.append(self._run(stage, spec, model, decoder, asked, is_baseline=True))
         passed = rows[0]["success_rate"] >= self.require_success
         if self.json is not None:
             self._write(rows, passed)

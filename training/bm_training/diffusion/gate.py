@@ -44,9 +44,7 @@ class GateConfig:
 @contextmanager
 def simulated_gate(config: GateConfig, device: str) -> Iterator[Gate]:
     """A gate with its robots, for as long as the context lasts."""
-    from isaaclab.app import launch_simulation
-    from isaaclab.envs import ManagerBasedRLEnv
-
+    from bm_training.diffusion.simulated_env import simulated_env
     from bm_training.diffusion.stage import Stage, stage_env_cfg
     from bm_training.diffusion.task_setup import teacher_task
     from bm_training.diffusion.teacher import read_teacher
@@ -63,13 +61,9 @@ def simulated_gate(config: GateConfig, device: str) -> Iterator[Gate]:
         max_delay_ms=20.0,
     )
     cfg = stage_env_cfg(task, is_randomised=True)
-    with launch_simulation(cfg, None):
-        env = ManagerBasedRLEnv(cfg)
-        try:
-            stage = Stage(env, teacher)
-            yield lambda model, spec, decoder: _measure(stage, config, model, spec, decoder)
-        finally:
-            env.close()
+    with simulated_env(cfg) as env:
+        stage = Stage(env, teacher)
+        yield lambda model, spec, decoder: _measure(stage, config, model, spec, decoder)
 
 
 def _measure(

@@ -1,11 +1,8 @@
-"""Motions and task of commands that run the tracker in the simulator."""
+"""Task of commands that run the tracker in the simulator."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from bm_core.errors import ConfigError
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from bm_training.diffusion.teacher import TeacherCheckpoint
@@ -13,15 +10,32 @@ if TYPE_CHECKING:
     from bm_training.tracking.motion_set import LoadedMotionSet
 
 
-def chosen_motions(motion_set: str | None, motions: str | None, root: Path | None) -> LoadedMotionSet:
-    """A set by name, or clips and folders separated by commas. ConfigError unless exactly one of them is given."""
-    from bm_training.tracking.motion_set import motion_set_of_paths, read_motion_set
+class SimulationOptions(Protocol):
+    """The options that say how to simulate; each command words them itself and has defaults of its own."""
 
-    if (motion_set is None) == (motions is None):
-        raise ConfigError("give either --motion-set or --motions")
-    if motion_set is not None:
-        return read_motion_set(motion_set, root)
-    return motion_set_of_paths(str(motions).split(","), root)
+    @property
+    def num_envs(self) -> int: ...
+
+    @property
+    def backend(self) -> str: ...
+
+    @property
+    def max_delay_ms(self) -> float: ...
+
+
+def task_of_options(
+    options: SimulationOptions, teacher: TeacherCheckpoint, motions: LoadedMotionSet, device: str, seed: int
+) -> TaskConfig:
+    """`teacher_task` as a command's options want it."""
+    return teacher_task(
+        teacher,
+        motions,
+        num_envs=options.num_envs,
+        backend=options.backend,
+        device=device,
+        seed=seed,
+        max_delay_ms=options.max_delay_ms,
+    )
 
 
 def teacher_task(

@@ -7,8 +7,11 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import tyro
+
+from bm_training.diffusion.motion_options import MotionOptions
 from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
 
 
@@ -20,12 +23,8 @@ class TrainLatent:
     """Folder of the run: checkpoints/, TensorBoard events, log.jsonl."""
     teacher: Path
     """Run or checkpoint of `bm train tracking`."""
-    motion_set: str | None = None
-    """Name of a shipped motion set, or a .yaml file."""
-    motions: str | None = None
-    """Instead of a set: clips and folders, separated by commas."""
-    motion_root: Path | None = None
-    """Replaces ${MOTIONS} in a motion set (else the variable BM_MOTIONS does); --motions may be relative to it."""
+    clips: Annotated[MotionOptions, tyro.conf.arg(name="")] = MotionOptions()
+    """Which motions."""
     latent: int = 32
     """Numbers in z"""
     hidden: tuple[int, ...] = (2048, 1024, 512)
@@ -50,37 +49,24 @@ class TrainLatent:
 
     def __call__(self) -> int:
         started = time.monotonic()
-        from bm_training.diffusion.task_setup import chosen_motions, default_device, teacher_task
-
-        motions = chosen_motions(self.motion_set, self.motions, self.motion_root)
-        from isaaclab.app import launch_simulation
-        from isaaclab.envs import ManagerBasedRLEnv
-
+        motions = self.clips.load()
         from bm_training.diffusion.collector import collection_env_cfg
+        from bm_training.diffusion.simulated_env import simulated_env
+        from bm_training.diffusion.task_setup import default_device, task_of_options
         from bm_training.diffusion.teacher import read_teacher
 
         device = default_device(self.device)
         teacher = read_teacher(self.teacher, device)
-        task = teacher_task(
-            teacher,
-            motions,
-            num_envs=self.num_envs,
-            backend=self.backend,
-            device=device,
-            seed=self.seed,
-            max_delay_ms=self.max_delay_ms,
-        )
+        task = task_of_options(self, teacher, motions, device, self.seed)
         cfg = collection_env_cfg(task)
         provenance = {"commit": repository_commit(), "teacher": teacher.name, "motion_set_sha256": motions.sha256}
-        provenance |= {name: str(value) for name, value in dataclasses.asdict(self).items()}
-        with launch_simulation(cfg, None):
-            env = ManagerBasedRLEnv(cfg)
-            try:
-                trainer = self._trainer(env, teacher, started, device, provenance)
-                with stopped_by_signals(trainer.stop):
-                    values = trainer.learn()
-            finally:
-                env.close()
+        options = dataclasses.asdict(self)
+        options |= options.pop("clips")  # as flat as on the command line
+        provenance |= {name: str(value) for name, value in options.items()}
+        with simulated_env(cfg) as env:
+            trainer = self._trainer(env, teacher, started, device, provenance)
+            with stopped_by_signals(trainer.stop):
+                values = trainer.learn()
         if self.json is not None:
             _write_summary(self.json, trainer.iteration, values)
         return 0

@@ -1,0 +1,26 @@
+"""One environment of Isaac Lab for as long as a context lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from isaaclab.envs import ManagerBasedRLEnv
+
+    from bm_training.tracking.env_cfg import TrackingEnvCfg
+
+
+@contextmanager
+def simulated_env(cfg: TrackingEnvCfg) -> Iterator[ManagerBasedRLEnv]:
+    """Launches what the physics of `cfg` needs, and closes the environment whatever happens."""
+    from isaaclab.app import launch_simulation
+    from isaaclab.envs import ManagerBasedRLEnv
+
+    with launch_simulation(cfg, None):
+        env = ManagerBasedRLEnv(cfg)
+        try:
+            yield env
+        finally:
+            env.close()
