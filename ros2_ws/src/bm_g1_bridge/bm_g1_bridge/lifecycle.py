@@ -13,7 +13,7 @@ import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -74,8 +74,24 @@ class OperatedNode(LifecycleNode):
     def damp(self) -> None:
         """Damps the robot, as far as it is this node that moves it; called before the process ends, in any state."""
 
+    def let_go(self) -> None:
+        """Damps, and gives up what it was configured with: it can be configured again."""
+
     def close(self) -> None:
         """Lets everything else go, when no callback runs any more."""
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        """`let_go`, as with every way out of a configured node."""
+        self.let_go()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        """As cleanup."""
+        return self.on_cleanup(state)
+
+    def on_error(self, state: State) -> TransitionCallbackReturn:
+        """As cleanup: from unconfigured everything can begin again."""
+        return self.on_cleanup(state)
 
     def begin(self) -> bool:
         """Configure and activate; False if one of them is refused."""

@@ -107,28 +107,16 @@ class G1BridgeNode(OperatedNode):
         self._fall_silent()
         return super().on_deactivate(state)
 
-    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
-        """Lets the bridge go; it goes on damping."""
-        return self._let_go()
-
-    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
-        """As cleanup."""
-        return self._let_go()
-
-    def on_error(self, state: State) -> TransitionCallbackReturn:
-        """As cleanup: from there it can be configured again."""
-        return self._let_go()
-
     def damp(self) -> None:
         """Disarms what was armed here."""
         if self._commands is not None:
             self._commands.disarm()
 
-    def _let_go(self) -> TransitionCallbackReturn:
+    def let_go(self) -> None:
+        """Lets the bridge go; it goes on damping."""
         self.damp()
         self._fall_silent()
         self._bridge = None
-        return TransitionCallbackReturn.SUCCESS
 
     def _fall_silent(self) -> None:
         for timer in self._beats:

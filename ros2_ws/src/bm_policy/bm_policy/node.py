@@ -91,18 +91,6 @@ class PolicyNode(OperatedNode):
         self.damp()
         return super().on_deactivate(state)
 
-    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
-        """Ends the control process."""
-        return self._let_go()
-
-    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
-        """Damps if active, then ends the control process."""
-        return self._let_go()
-
-    def on_error(self, state: State) -> TransitionCallbackReturn:
-        """As shutdown: from unconfigured everything can begin again."""
-        return self._let_go()
-
     def damp(self) -> None:
         """Damps for a second if the control loop runs, and ends it."""
         if self._is_active and self._control is not None:
@@ -124,10 +112,10 @@ class PolicyNode(OperatedNode):
         if self._link is not None:
             self._link.control = control
 
-    def _let_go(self) -> TransitionCallbackReturn:
+    def let_go(self) -> None:
+        """Damps if active, then ends the control process."""
         self.damp()
         self.close()
-        return TransitionCallbackReturn.SUCCESS
 
     def _on_event(self, event: Any) -> None:
         """On the thread that hears the control process."""
