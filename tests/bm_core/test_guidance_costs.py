@@ -202,6 +202,13 @@ def test_keyframes_become_tokens_at_their_time():
     assert frames.tokens(20.0, ORIGIN, LAYOUT) == {}
 
 
+def test_keyframes_have_a_mean_velocity_in_their_heading():
+    frames = keyframes(0.04 * np.arange(26))
+    assert frames.velocity(0.2, 0.8) == pytest.approx([0.5, 0.0, 0.0], abs=1e-6)
+    assert frames.velocity(0.5, 9.0) == pytest.approx([0.5, 0.0, 0.0], abs=1e-6)
+    assert (frames.velocity(5.0, 9.0) == 0.0).all()
+
+
 def test_of_two_keyframes_in_one_token_the_later_counts_and_times_must_increase():
     index, tokens = keyframes([0.19, 0.21, 0.4]).ahead(0.0, LAYOUT)
     assert (index.tolist(), tokens.tolist()) == ([1, 2], [9, 14])

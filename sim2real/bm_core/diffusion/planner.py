@@ -19,6 +19,10 @@ from bm_core.diffusion.trajectory import PresentFrame
 
 Array = NDArray[np.floating]
 
+_KEYFRAME_PART = 2
+"""Keyframes begin at the highest level divided by this, as guesses. Given as clean tokens they contradict the
+present by what the robot is off, and the actions that shall reach them all the same make it fall."""
+
 
 class Steering(Protocol):
     """What the robot shall do, in the world: asked anew for every plan. Picklable, where the planner is a process."""
@@ -28,7 +32,7 @@ class Steering(Protocol):
         ...
 
     def keyframes(self, present: PresentFrame, time: float) -> Mapping[int, Array]:
-        """State tokens that are given: index in the plan (present < i < N) -> (D,) SI units relative to `present`."""
+        """State tokens for the plan to come near: index (present < i < N) -> (D,) SI units relative to `present`."""
         ...
 
 
@@ -72,7 +76,7 @@ class Planner:
         if steering is not None:
             guidance = steering.guidance(present, time_s)
             for index, state in steering.keyframes(present, time_s).items():
-                request.states[:, index], request.state_levels[index] = state, 0
+                request.states[:, index], request.state_levels[index] = state, self.spec.levels // _KEYFRAME_PART
         noise = self._draw(self._count)
         self._count += 1
         states, actions = self._sampler.sample(self._denoise, request, noise, guidance)

@@ -64,7 +64,7 @@ class PlanRequest:
     actions: Any
     """(B, N, A)"""
     state_levels: Levels
-    """(N,): 0 the token is known and stays (history, keyframe); K nothing is known; between: a guess."""
+    """(N,): 0 the token is known and stays (history); K nothing is known; between: a guess (keyframe)."""
     action_levels: Levels
     """(N,)"""
 

@@ -19,6 +19,9 @@ from bm_sim2real.guidance.steer import GoalSteerer
 from bm_sim2real.modes import Mode
 from bm_sim2real.planning.machine import GuidedMachine
 
+_STRIDE_S = 1.2
+"""s of keyframes whose mean is their velocity: a gait cycle and more"""
+
 
 class GoalDriver:
     """Drives one machine. Call `step` with every reading, before the machine's own step."""
@@ -65,9 +68,10 @@ class GoalDriver:
         return machine.mode is Mode.STAND and not (machine.is_guided or machine.is_starting or is_lost or machine.held)
 
     def _set_out(self, velocity: NDArray[np.float64], planar: PlanarState) -> None:
-        if self.goal.keyframes is not None:  # they say themselves how to begin
-            self._machine.guide()
-        elif velocity.any():
+        if self.goal.keyframes is not None:  # as they walk when the first steps are done
+            begin = planar.time + self._machine.start_s
+            velocity = self.goal.keyframes.velocity(begin, begin + _STRIDE_S)
+        if velocity.any():
             self._machine.guide(self._steerer.around(velocity, planar, self.goal.obstacles))
 
     def _stop(self, state: RobotState) -> None:

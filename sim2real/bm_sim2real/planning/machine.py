@@ -68,6 +68,11 @@ class GuidedMachine(StateMachine):
         self._start = plan_with(start, 1, in_background=self.config.plans_in_background)
 
     @property
+    def start_s(self) -> float:
+        """s that the tracker walks before plans are asked for."""
+        return self._guided.start_s
+
+    @property
     def is_starting(self) -> bool:
         """Whether the tracker walks the robot off, or is about to."""
         return self._start is not None or self._walked is not None

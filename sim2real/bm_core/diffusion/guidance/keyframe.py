@@ -1,4 +1,7 @@
-"""Keyframes: states that the plan must pass through, set as clean tokens (inpainting; BeyondMimic v4, Diffuse-CLoC)."""
+"""Keyframes: states that the plan shall pass by (inpainting; BeyondMimic v4, Diffuse-CLoC).
+
+They are given as guesses, not as clean tokens: planner.py says why.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from bm_core.diffusion.layout import TokenLayout
 from bm_core.diffusion.state import StateRepresentation, encode_states
 from bm_core.diffusion.trajectory import PresentFrame, RobotTrajectory
 from bm_core.errors import ConfigError
+from bm_core.rotations import yaw_from_quat
 
 Array = NDArray[np.floating]
 
@@ -29,6 +33,18 @@ class Keyframes:
             raise ConfigError(f"keyframes: {len(self.times)} times for {len(self.trajectory.root_pos_w)} states")
         if (np.diff(self.times) <= 0.0).any():
             raise ConfigError("keyframes: times must increase")
+
+    def velocity(self, begin: float, end: float) -> NDArray[np.float64]:
+        """(3,) m/s ahead and left, rad/s: the mean between two times (s), in the mean heading; else 0."""
+        times = np.clip([begin, end], self.times[0], self.times[-1])
+        seconds = times[1] - times[0]
+        if seconds <= 0.0:
+            return np.zeros(3)
+        place = [np.interp(times, self.times, self.trajectory.root_pos_w[:, axis]) for axis in range(2)]
+        yaw = np.interp(times, self.times, np.unwrap(yaw_from_quat(self.trajectory.root_quat_w)))
+        (x, y), turn = np.diff(place, axis=1)[:, 0] / seconds, (yaw[1] - yaw[0]) / seconds
+        cos, sin = np.cos(yaw.mean()), np.sin(yaw.mean())
+        return np.array([cos * x + sin * y, cos * y - sin * x, turn])
 
     def ahead(self, now: float, layout: TokenLayout) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Which keyframes lie within a plan that starts `now`, and at which of its tokens; (k,) each."""
