@@ -54,7 +54,7 @@ def test_a_far_place_is_faced_and_walked_to():
 
 
 def test_what_is_in_between_is_walked_around_far_and_near():
-    for place, obstacle in (((4.0, 0.0), pillar(1.2, 0.1)), ((0.79, 0.0), pillar(0.45, 0.3))):
+    for place, obstacle in (((4.0, 0.0), pillar(1.2, 0.1)), ((0.79, 0.0), pillar(0.6, 0.3))):
         velocity = led(place, obstacle)
         assert velocity is not None and velocity[2] < -0.1
 
@@ -62,9 +62,9 @@ def test_what_is_in_between_is_walked_around_far_and_near():
 def test_the_last_bit_is_the_planners_where_it_is_clear():
     assert led((0.81, 0.0), ASIDE) is not None
     assert led((0.79, 0.0), ASIDE) is None
-    # Also backwards, and back to what is in the way it turns first.
+    # Also backwards, and back to what is in the way it turns first, away from what is too near.
     assert led((-0.7, 0.0), ASIDE) is None
-    assert led((-0.7, 0.01), pillar(-0.4, 0.2)) == pytest.approx((0.0, 0.0, SETTINGS.turn_limit))
+    assert led((-0.7, 0.01), pillar(-0.4, 0.2)) == pytest.approx((0.4, 0.0, SETTINGS.turn_limit))
     assert led((0.25, 0.0), pillar(0.5, 0.0)) is None
 
 

@@ -1,8 +1,9 @@
 """A velocity that leads around what is in the way: told velocities are what plans follow best.
 
 Pulled aside at walking speed a plan glides and the legs do not follow; turned, they do. So the command itself is
-changed, to the nearest one whose way keeps clear: a search over turns and slower speeds, each held for a while and
-then straight.
+changed, to the nearest one whose way keeps clear: a search over turns, each held for a while and then straight, and
+speeds: shares of the one told, and some of its own, for a robot that is told to turn on the spot must still get out of
+the way of what comes along.
 """
 
 from __future__ import annotations
@@ -18,9 +19,6 @@ from bm_sim2real.guidance.planar_state import PlanarState
 from bm_sim2real.guidance.sources import Velocity
 
 Array = NDArray[np.floating]
-
-_SLOWEST = 0.05
-"""m/s; slower commands, and those to the back, are left alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,37 +38,53 @@ class AroundConfig:
     """rad/s"""
     shares: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25)
     """of the speed told"""
+    speeds: tuple[float, ...] = (-0.3, 0.2, 0.4, 0.6)
+    """m/s forward, whatever is told. Not 0: plans that stand do not set out again"""
+    lag_s: float = 0.5
+    """s that the body takes to follow a command"""
     clear_weight: float = 10.0
     """Of the share of the margin that a way lacks, squared; that of the turn is 1"""
     slow_weight: float = 2.0
-    """Of the share of the speed given up, squared; much less and it creeps up to things before it turns"""
+    """Of the share of the speed given up or added, squared; much less and it creeps up to things before it turns"""
+    least_speed: float = 0.4
+    """m/s of which that is a share, if less is told"""
     height: float = 0.8
     """m above the floor at which the disc is"""
 
 
 def around(told: Velocity, state: PlanarState, obstacles: Sequence[Obstacle], config: AroundConfig) -> Velocity:
-    """The velocity nearest to `told` that keeps clear; `told` itself where nothing is near its way."""
-    if not obstacles or told[0] < _SLOWEST:
+    """The velocity nearest to `told` that keeps clear; `told` itself where nothing is near its way, or leads back."""
+    if not obstacles or told[0] < 0.0:
         return told
-    if _lack(told, state, obstacles, config, np.array([told[2]]), np.ones(1))[0] <= 0.0:
+    wanted = np.array(told)
+    if _lack(wanted[None], state, obstacles, config)[0] <= 0.0:
         return told
-    turns = np.unique(np.append(config.turns, told[2]))
-    turn, share = (grid.ravel() for grid in np.meshgrid(turns, config.shares))
-    lack = _lack(told, state, obstacles, config, turn, share)
-    cost = config.clear_weight * lack**2 + (turn - told[2]) ** 2 + config.slow_weight * (1.0 - share) ** 2
-    best = int(np.argmin(cost))
-    return share[best] * told[0], share[best] * told[1], float(turn[best])
+    tried = _tried(wanted, config)
+    lack = _lack(tried, state, obstacles, config)
+    changed = np.linalg.norm(tried[:, :2] - wanted[:2], axis=1) / max(told[0], config.least_speed)
+    turned = tried[:, 2] - wanted[2]
+    best = tried[np.argmin(config.clear_weight * lack**2 + turned**2 + config.slow_weight * changed**2)]
+    return float(best[0]), float(best[1]), float(best[2])
 
 
-def _lack(
-    told: Velocity, state: PlanarState, obstacles: Sequence[Obstacle], config: AroundConfig, turn: Array, share: Array
-) -> Array:
-    """(n,) of margins that ways with these yaw rates and shares of the speed lack; 0: clear."""
+def _tried(wanted: Array, config: AroundConfig) -> Array:
+    """(n, 3) m/s, m/s, rad/s: every speed with every turn."""
+    own = np.stack([np.array(config.speeds), np.zeros(len(config.speeds))], axis=-1)
+    planar = np.concatenate([np.array(config.shares)[:, None] * wanted[:2], own])
+    turns = np.unique(np.append(config.turns, wanted[2]))
+    return np.concatenate([np.repeat(planar, len(turns), axis=0), np.tile(turns, len(planar))[:, None]], axis=1)
+
+
+def _lack(tried: Array, state: PlanarState, obstacles: Sequence[Obstacle], config: AroundConfig) -> Array:
+    """(n,) of margins that the ways of velocities (n, 3) lack; 0: clear."""
     times = np.linspace(0.0, config.seconds, config.samples)
     dt = times[1]
-    yaw = state.yaw + turn[:, None] * np.minimum(times, config.turn_s)
+    left_over = np.exp(-times / config.lag_s)
+    # The speed that the body has goes on for a while. Its yaw rate is the gait's sway more than a turn: taken as 0.
+    planar = tried[:, None, :2] + left_over[1:, None] * (state.velocity[:2] - tried[:, None, :2])
+    yaw = state.yaw + tried[:, 2:] * _turned(times, config)
     middle = 0.5 * (yaw[:, 1:] + yaw[:, :-1])
-    ahead, left = share[:, None] * told[0], share[:, None] * told[1]
+    ahead, left = planar[..., 0], planar[..., 1]
     step = dt * np.stack(
         [ahead * np.cos(middle) - left * np.sin(middle), ahead * np.sin(middle) + left * np.cos(middle)], -1
     )
@@ -78,3 +92,10 @@ def _lack(
     points = np.concatenate([place, np.full((*place.shape[:2], 1), config.height)], -1)
     distance, _ = nearest(obstacles, points, np.broadcast_to(times[1:], points.shape[:2]))
     return np.clip((config.radius + config.margin - distance.min(1)) / config.margin, 0.0, None)
+
+
+def _turned(times: Array, config: AroundConfig) -> Array:
+    """s of turning at the full rate by each of `times`: it begins with the lag, ends with it and goes on a little."""
+    held = np.minimum(times, config.turn_s)
+    behind = config.lag_s * (np.exp(-(times - held) / config.lag_s) - np.exp(-times / config.lag_s))
+    return held - behind
