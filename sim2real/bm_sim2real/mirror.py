@@ -101,7 +101,7 @@ def body_poses(state: RobotState) -> tuple[Array, Array]:
         soles = legs.motion(rot, state.joint_pos, state.joint_vel).sole_points[..., 2]
         pos = np.array([0.0, 0.0, legs.sole_radius - float(soles.min())])
     body_pos, body_quat = g1_kinematics().forward(pos, state.pelvis_quat_w, state.joint_pos)
-    return body_pos, np.asarray(body_quat, dtype=np.float64)
+    return np.asarray(body_pos, dtype=np.float64), np.asarray(body_quat, dtype=np.float64)
 
 
 def panel_html(name: str, age_s: float, facts: dict[str, Any]) -> str:
