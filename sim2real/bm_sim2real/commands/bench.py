@@ -118,7 +118,7 @@ class Bench:
         from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
         from bm_sim2real.soak import LATE, Soak
 
-        os.environ[TAG_VARIABLE] = f"bench-{os.getpid()}"
+        os.environ.setdefault(TAG_VARIABLE, f"bench-{os.getpid()}")
         run = Soak(self._policy(), [shipped("motions", "stream_s2_000.npz")])
         try:
             result = run.run(self.bridge_seconds)

@@ -43,7 +43,7 @@ class EvalWire:
         from bm_sim2real.wire_evaluation import compare_paths, entry_refusal, summarize_paths
         from bm_sim2real.wire_processes import compare_processes
 
-        os.environ[TAG_VARIABLE] = f"wire-{os.getpid()}"
+        os.environ.setdefault(TAG_VARIABLE, f"wire-{os.getpid()}")
         path = self.policy or shipped("policies", "g1_tracker.onnx")
         policy = TrackerPolicy.load(path)
         chosen = [file.load() for file in chosen_clips(self.motions, None, None)]

@@ -52,7 +52,8 @@ class Faults:
         from bm_sim2real.result_json import write_result
         from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
 
-        os.environ[TAG_VARIABLE] = f"faults-{os.getpid()}"  # a robot or bridge that runs on lo is none of ours
+        # A robot or bridge that runs on lo is none of ours.
+        os.environ.setdefault(TAG_VARIABLE, f"faults-{os.getpid()}")
         transports = list(TRANSPORTS) if self.transport == "both" else [self.transport]
         every = (*SCENARIOS, *controlled_ends(self.ends, self.seed))
         todo = [(scenario, transport) for scenario in every for transport in transports if self.only in scenario.name]

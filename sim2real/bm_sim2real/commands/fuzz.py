@@ -37,7 +37,7 @@ class Fuzz:
         from bm_sim2real.result_json import write_result
         from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
 
-        os.environ[TAG_VARIABLE] = f"fuzz-{os.getpid()}"
+        os.environ.setdefault(TAG_VARIABLE, f"fuzz-{os.getpid()}")
         runs = (
             (fuzz_commands, self.commands),
             (fuzz_readings, self.readings),

@@ -41,7 +41,7 @@ class Soak:
         from bm_sim2real.result_json import write_result
         from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
 
-        os.environ[TAG_VARIABLE] = f"soak-{os.getpid()}"
+        os.environ.setdefault(TAG_VARIABLE, f"soak-{os.getpid()}")
         clips = [clip.path for clip in chosen_clips(self.motion, None, None)]
         if self.motion is None:
             clips = [path for path in clips if path.stem.startswith("stream")]
