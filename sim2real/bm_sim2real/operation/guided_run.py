@@ -25,7 +25,7 @@ class GuidedRun:
         self.is_on = False
 
     def wish(self, goal: GuidanceGoal) -> None:
-        """The newest; from the first one on, silence brakes."""
+        """The newest; from the first one that a standing or walking robot hears, silence brakes."""
         self._wish = goal
         self._machine.sources.beat(Hold.GUIDANCE)
 
@@ -42,6 +42,10 @@ class GuidedRun:
 
     def step(self, state: RobotState) -> None:
         """Once a control step."""
+        # Who guides needs odometry, and odometry needs feet on the floor: from a robot on its rope, or on the ground,
+        # silence is no loss. If it were one, the robot could not be stood up again to end it.
+        if not self._machine.mode.is_tracking:
+            self.forget()
         self._driver.step(state)
 
     def new_plan_xy(self) -> NDArray[np.float64] | None:
