@@ -18,16 +18,16 @@ class BodyFromPelvis:
     def __init__(self, body: str, tree: KinematicTree | None = None) -> None:
         chain = (tree or g1_kinematics()).chain(body)
         self._links = [
-            (link.pos.tolist(), _unless_identity(link.quat.tolist()), link.axis.tolist(), link.joint) for link in chain
+            (link.pos.tolist(), _unless_identity(link.quat.tolist()), axis, single.coordinate_axis(axis), link.joint)
+            for link, axis in ((link, link.axis.tolist()) for link in chain)
         ]
-        self._steps = [(*link, single.coordinate_axis(link[2])) for link in self._links]
 
     def relative(self, joint_pos: NDArray[np.float64]) -> tuple[single.Vector, single.Quat]:
         """Position (m) and orientation of the link in the pelvis frame; joint_pos (29,) rad, canonical order."""
         pos: single.Vector = (0.0, 0.0, 0.0)
         quat: single.Quat = (1.0, 0.0, 0.0, 0.0)
         angles = joint_pos.tolist()
-        for offset, turn, axis, joint in self._links:
+        for offset, turn, axis, _, joint in self._links:
             step = single.rotate(quat, offset)
             pos = (pos[0] + step[0], pos[1] + step[1], pos[2] + step[2])
             joint_quat = single.from_axis_angle(axis, angles[joint])
@@ -37,13 +37,13 @@ class BodyFromPelvis:
     def along(self, direction: single.Vector, joint_pos: NDArray[np.float64]) -> float:
         """Component (m) of the link's position along a `direction` of the pelvis frame: with "up", its height.
 
-        The direction is turned into one link's frame after the other instead of the links into the pelvis's: a quarter
-        of the work of `relative`, and half of it all for the task guard, which asks for four heights a control step.
+        The direction is turned into one link's frame after the other instead of the links into the pelvis's, which
+        needs no orientations: the task guard asks for four heights in every control step.
         """
         x, y, z = direction
         total = 0.0
         angles = joint_pos.tolist()
-        for offset, turn, axis, joint, coordinate in self._steps:
+        for offset, turn, axis, coordinate, joint in self._links:
             total += x * offset[0] + y * offset[1] + z * offset[2]
             if turn is not None:
                 x, y, z = single.rotate_inverse(turn, (x, y, z))

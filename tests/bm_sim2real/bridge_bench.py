@@ -60,12 +60,14 @@ class Bench:
     def fault(self):
         return self.core.guard.fault
 
-    def ticks_until_damping(self, limit=200):
-        """Ticks from now on, the damping one included."""
-        for count in range(1, limit + 1):
+    def ticks_until_damping(self, limit=200, *, is_commanded=False):
+        """Ticks from now on, the damping one included; `is_commanded`: a command before the first and each tenth."""
+        for count in range(limit):
+            if is_commanded and count % 10 == 0:
+                self.put()
             self.tick()
             if self.is_damping:
-                return count
+                return count + 1
         raise AssertionError(f"no damping in {limit} ticks")
 
     def events(self):

@@ -33,13 +33,7 @@ def test_a_frozen_sequence_is_no_new_command(running):
 def test_a_silent_robot_is_damped_blindly_after_25_ticks(running):
     running.robot.wire.is_mute = True
     running.tick()  # the reading of the tick before is still fresh
-    ticks = 0
-    while not running.is_damping:
-        if ticks % 10 == 0:
-            running.put()
-        running.tick()
-        ticks += 1
-    assert ticks == 25
+    assert running.ticks_until_damping(is_commanded=True) == 25
     assert running.fault.name == "stale_state"
     assert_damping_for_good(running)
 

@@ -11,13 +11,7 @@ from bm_sim2real.robots.unitree.sdk import load_sdk
 def test_a_stranger_on_the_command_topic_damps(running):
     intruder = DdsLink("lo")
     writer = intruder.writer(LOW_COMMAND_TOPIC, load_sdk().LowCmd)
-    ticks = 0
-    while not running.is_damping:
-        if ticks % 10 == 0:
-            running.put()
-        running.tick()
-        ticks += 1
-        assert ticks <= 26
+    assert running.ticks_until_damping(is_commanded=True) <= 26
     assert running.fault.name == "second_publisher" and writer.guid in running.fault.detail
     with pytest.raises(RobotError, match="reset: refused|second_publisher"):
         running.client.reset()

@@ -112,13 +112,11 @@ class Bench:
         return _stages(times, where + (", real-time priority" if is_realtime else ", normal priority"))
 
     def _bridge(self) -> list[dict[str, Any]]:
-        import os
-
         from bm_core.data import shipped
-        from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
+        from bm_sim2real.robots.unitree.dds import own_tag
         from bm_sim2real.soak import LATE, Soak
 
-        os.environ.setdefault(TAG_VARIABLE, f"bench-{os.getpid()}")
+        own_tag("bench")
         run = Soak(self._policy(), [shipped("motions", "stream_s2_000.npz")])
         try:
             result = run.run(self.bridge_seconds)

@@ -29,8 +29,6 @@ class EvalWire:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
-        import os
-
         from rich.table import Table
 
         from bm_core.data import shipped
@@ -39,11 +37,11 @@ class EvalWire:
         from bm_sim2real.commands.progress import tracked, wide_console
         from bm_sim2real.policies.tracker import TrackerPolicy, base_state_needed
         from bm_sim2real.result_json import write_result
-        from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
+        from bm_sim2real.robots.unitree.dds import own_tag
         from bm_sim2real.wire_evaluation import compare_paths, entry_refusal, summarize_paths
         from bm_sim2real.wire_processes import compare_processes
 
-        os.environ.setdefault(TAG_VARIABLE, f"wire-{os.getpid()}")
+        own_tag("wire")
         path = self.policy or shipped("policies", "g1_tracker.onnx")
         policy = TrackerPolicy.load(path)
         chosen = [file.load() for file in chosen_clips(self.motions, None, None)]

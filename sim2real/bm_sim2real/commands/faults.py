@@ -40,8 +40,6 @@ class Faults:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
-        import os
-
         from bm_core.atomic_file import atomic_write_text
         from bm_core.errors import ConfigError
         from bm_sim2real.commands.progress import tracked, wide_console
@@ -50,10 +48,9 @@ class Faults:
         from bm_sim2real.fault_injection.suite import TRANSPORTS, fault_row, run_scenario, summarize_faults
         from bm_sim2real.fault_injection.walking_scenarios import SCENARIOS
         from bm_sim2real.result_json import write_result
-        from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
+        from bm_sim2real.robots.unitree.dds import own_tag
 
-        # A robot or bridge that runs on lo is none of ours.
-        os.environ.setdefault(TAG_VARIABLE, f"faults-{os.getpid()}")
+        own_tag("faults")
         transports = list(TRANSPORTS) if self.transport == "both" else [self.transport]
         every = (*SCENARIOS, *controlled_ends(self.ends, self.seed))
         todo = [(scenario, transport) for scenario in every for transport in transports if self.only in scenario.name]

@@ -26,8 +26,6 @@ class Fuzz:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
-        import os
-
         from rich.table import Table
 
         from bm_sim2real.commands.progress import tracked, wide_console
@@ -35,9 +33,9 @@ class Fuzz:
         from bm_sim2real.fuzzing.files import fuzz_bundles, fuzz_motions
         from bm_sim2real.fuzzing.readings import fuzz_readings
         from bm_sim2real.result_json import write_result
-        from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
+        from bm_sim2real.robots.unitree.dds import own_tag
 
-        os.environ.setdefault(TAG_VARIABLE, f"fuzz-{os.getpid()}")
+        own_tag("fuzz")
         runs = (
             (fuzz_commands, self.commands),
             (fuzz_readings, self.readings),

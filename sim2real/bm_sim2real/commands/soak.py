@@ -32,16 +32,14 @@ class Soak:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
-        import os
-
         from bm_core.data import shipped
         from bm_sim2real import soak
         from bm_sim2real.clip_files import chosen_clips
         from bm_sim2real.commands.progress import tracked, wide_console
         from bm_sim2real.result_json import write_result
-        from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
+        from bm_sim2real.robots.unitree.dds import own_tag
 
-        os.environ.setdefault(TAG_VARIABLE, f"soak-{os.getpid()}")
+        own_tag("soak")
         clips = [clip.path for clip in chosen_clips(self.motion, None, None)]
         if self.motion is None:
             clips = [path for path in clips if path.stem.startswith("stream")]

@@ -82,9 +82,8 @@ class OdometryCorrection:
 
     def begin(self, fix: OdometryFix) -> bool:
         """Takes the whole alignment from one fix, however far off. False if refused, as in `correct`."""
-        seen = self._at(fix.time)
-        if seen is None or not math.isfinite(fix.yaw + float(fix.pos.sum())):
-            self.refused += 1
+        seen = self._seen(fix)
+        if seen is None:
             return False
         pos, yaw = seen
         self.turn = _wrapped(fix.yaw - yaw)
@@ -94,9 +93,8 @@ class OdometryCorrection:
 
     def correct(self, fix: OdometryFix) -> bool:
         """Moves the alignment towards the fix. False if refused: not a number, too old, from the future, too far."""
-        seen = self._at(fix.time)
-        if seen is None or not math.isfinite(fix.yaw + float(fix.pos.sum())):
-            self.refused += 1
+        seen = self._seen(fix)
+        if seen is None:
             return False
         pos, yaw = seen
         error = fix.pos - self.pos_in_map(pos)
@@ -122,6 +120,14 @@ class OdometryCorrection:
     def quat_in_map(self, quat: Array) -> Array:
         """(4,) wxyz in the odom frame -> (4,) in the map."""
         return np.array(single.multiply(single.from_axis_angle((0.0, 0.0, 1.0), self.turn), quat.tolist()))
+
+    def _seen(self, fix: OdometryFix) -> tuple[Array, float] | None:
+        """What the estimate said when the fix was taken; None, and counted, if that is not known or it is no number."""
+        seen = self._at(fix.time)
+        if seen is None or not math.isfinite(fix.yaw + float(fix.pos.sum())):
+            self.refused += 1
+            return None
+        return seen
 
     def _at(self, time: float) -> tuple[Array, float] | None:
         """Position and heading recorded last at or before `time`; None outside of the record."""

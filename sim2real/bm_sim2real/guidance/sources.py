@@ -16,6 +16,8 @@ from bm_sim2real.guidance.planar_state import PlanarState
 
 Velocity = tuple[float, float, float]
 """Forward and left m/s, yaw rate rad/s, in the robot's yaw frame."""
+TURNS_BEYOND = 0.3
+"""m from a place within which a velocity no longer turns towards it"""
 
 
 class GoalSource(Protocol):
@@ -104,5 +106,5 @@ class VelocityTowards:
         distance = float(np.linalg.norm(offset))
         bearing = float(wrapped(np.arctan2(offset[1], offset[0])))
         speed = min(self._speed, distance) * max(0.0, float(np.cos(bearing)))
-        turn = float(np.clip(self._gain * bearing, -self._limit, self._limit)) if distance > 0.3 else 0.0
+        turn = float(np.clip(self._gain * bearing, -self._limit, self._limit)) if distance > TURNS_BEYOND else 0.0
         return speed, 0.0, turn

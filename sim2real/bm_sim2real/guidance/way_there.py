@@ -15,12 +15,10 @@ from bm_core.diffusion.guidance.obstacle import Obstacle, nearest
 from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_sim2real.guidance.around import AroundConfig, around
 from bm_sim2real.guidance.planar_state import PlanarState
-from bm_sim2real.guidance.sources import Velocity, VelocityTowards
+from bm_sim2real.guidance.sources import TURNS_BEYOND, Velocity, VelocityTowards
 
 NEAR = 0.8
 """m from the place within which the planner approaches it, if the straight way is clear"""
-_THERE = 0.3
-"""m within which velocities no longer turn towards a place: the last step is always the planner's"""
 _LEAST_MARGIN = 0.05
 """m; also to places that are too near to something to be reached"""
 
@@ -35,7 +33,7 @@ def way_there(
     """The velocity that leads to `place` (m, world) around `obstacles`; None: the planner may approach it straight."""
     offset = np.array(place) - state.pos_xy
     distance = float(np.hypot(*offset))
-    if not obstacles or distance < _THERE:
+    if not obstacles or distance < TURNS_BEYOND:  # the last step is always the planner's
         return None
     speed = min(settings.approach_forward, distance)
     # What stands behind the place is not in the way, and nobody keeps farther from things than the place itself is.

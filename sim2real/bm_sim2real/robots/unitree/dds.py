@@ -33,6 +33,11 @@ def domain_of(interface: str) -> int:
     return 1 if interface == LOOPBACK else 0
 
 
+def own_tag(purpose: str) -> None:
+    """This process and those that it starts see no robot or bridge but theirs; a tag that is set is kept."""
+    os.environ.setdefault(TAG_VARIABLE, f"{purpose}-{os.getpid()}")
+
+
 def configuration(interface: str, tag: str = "") -> str:
     """CycloneDDS settings as XML: this interface and no other."""
     named = f"<Tag>{tag}</Tag>" if tag else ""
