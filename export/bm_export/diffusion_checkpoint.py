@@ -37,9 +37,12 @@ def load_diffusion(run_or_file: str | Path) -> TrainedDiffusion:
     state = read_state(path, "cpu")
     try:
         spec, model = load_model(path)
+        training = _training(path, state)
+    except KeyError as error:
+        raise ConfigError(f"{path}: the checkpoint lacks its entry {error}") from error
     except (RuntimeError, TypeError) as error:
         raise ConfigError(f"{path}: {' '.join(str(error).split())[:160]}") from error
-    return TrainedDiffusion(model=model, spec=spec, training=_training(path, state), latent=_latent(path, spec, state))
+    return TrainedDiffusion(model=model, spec=spec, training=training, latent=_latent(path, spec, state))
 
 
 def _latent(path: Path, spec: DiffusionSpec, state: dict[str, Any]) -> ActionAutoencoder | None:

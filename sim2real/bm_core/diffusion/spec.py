@@ -116,6 +116,21 @@ class DiffusionSpec:
                     raise BundleError(f"diffusion.{name}.{key} holds {len(values)} numbers, {width} expected")
         if {len(row) for row in (*self.emphasis.mixture, self.emphasis.weight)} != {widths["states"]}:
             raise BundleError(f"diffusion.emphasis: rows and weight must hold {widths['states']} numbers")
+        self._check_sampler()
+
+    def _check_sampler(self) -> None:
+        """Without a pass a plan would be the noise that it starts from; beyond these levels there is no noise."""
+        sampler = self.sampler
+        if sampler.passes < 1 or sampler.action_passes < 0:
+            raise BundleError(
+                f"diffusion.sampler: {sampler.passes} passes and {sampler.action_passes} action_passes: "
+                "at least 1 and 0 expected"
+            )
+        if not 0.0 <= sampler.eta <= 1.0:
+            raise BundleError(f"diffusion.sampler.eta = {sampler.eta}: 0 (DDIM) to 1 (DDPM) expected")
+        for name in ("warm_state_level", "warm_action_level"):
+            if not 0 <= getattr(sampler, name) <= self.levels:
+                raise BundleError(f"diffusion.sampler.{name} = {getattr(sampler, name)}: 0 to {self.levels} expected")
 
     @property
     def representation(self) -> StateRepresentation:
