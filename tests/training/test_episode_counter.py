@@ -71,6 +71,34 @@ def test_an_episode_that_is_just_started_anew_was_a_pass():
     assert sampler.failures.tolist() == [0, 0]
 
 
+def test_restarting_under_a_mask_counts_as_starting_those_environments():
+    motion, frame = ids(0, 0, 0), ids(10, 60, 120)
+    counts = []
+    for is_masked in (True, False):
+        sampler, counter = make([201], num_envs=3)
+        counter.start(slice(None), ids(0, 0, 0), ids(70, 70, 70))
+        if is_masked:
+            counter.restart(mask(True, False, True), motion, frame)
+        else:
+            counter.start(ids(0, 2), motion[[0, 2]], frame[[0, 2]])
+        counter.fail(mask(True, True, True))
+        sampler.end_iteration()
+        counts.append((sampler.entries.tolist(), sampler.failures.tolist()))
+    # Started in bin 1, all three; then two of them anew, in bins 0 and 2. Each fails where it is.
+    assert counts == [([1, 3, 1, 0], [1, 1, 1, 0])] * 2
+
+
+def test_an_environment_that_restarts_after_its_failure_can_fail_again():
+    sampler, counter = make([201], num_envs=2)
+    counter.start(slice(None), ids(0, 0), ids(0, 0))
+    counter.fail(mask(True, False))
+    counter.fail(mask(True, False))  # is over already
+    counter.restart(mask(True, False), ids(0, 0), ids(150, 150))
+    counter.fail(mask(True, False))
+    sampler.end_iteration()
+    assert sampler.failures.tolist() == [1, 0, 0, 1]
+
+
 def test_the_clips_last_frame_is_no_bin_of_its_own():
     sampler, counter = make([101, 101], num_envs=1)
     counter.start(ids(0), ids(0), ids(90))

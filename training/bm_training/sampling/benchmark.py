@@ -1,11 +1,7 @@
-"""What a step of the adaptive sampler costs: the same for 5 motions and for 1000.
-
-Run: python -m bm_training.sampling.benchmark [--device cuda]
-"""
+"""What a step of the adaptive sampler costs: the same for 5 motions and for 1000 (`bm bench training`)."""
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,22 +82,3 @@ def percentiles(function: Callable[[], object], repeats: int, device: torch.devi
         times_ms[i] = 1e3 * (time.perf_counter() - begin)
     p50, p99 = np.percentile(times_ms, [50, 99])
     return float(p50), float(p99), float(times_ms.max())
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cpu", help="torch device, e.g. cuda")
-    parser.add_argument("--num-envs", type=int, default=4096, help="environments that start in one call")
-    args = parser.parse_args()
-    print(
-        f"{args.num_envs} environments, {args.device}, torch {torch.__version__}, {torch.get_num_threads()} thread(s)"
-    )
-    print(f"{'operation':<14}{'motions':>8}{'bins':>8}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}")
-    rows = benchmark_sampler(num_envs=args.num_envs, device=args.device)
-    for row in sorted(rows, key=lambda row: row.operation):
-        print(f"{row.operation:<14}{row.motions:>8}{row.bins:>8}{row.p50_ms:>9.3f}{row.p99_ms:>9.3f}{row.max_ms:>9.3f}")
-
-
-if __name__ == "__main__":
-    main()
