@@ -100,3 +100,16 @@ def test_a_body_that_is_slow_to_follow_arrives_and_keeps_clear(offset, beyond):
 def test_a_waypoint_said_with_a_velocity_stays():
     goal = GuidanceGoal(waypoint=(3.0, 0.0), velocity=(0.1, 0.0, 0.0), obstacles=(ASIDE,))
     assert steerer().step(goal, state_at(), 0.02).goal.waypoint == (3.0, 0.0)
+
+
+def test_obstacles_are_left_to_the_plan_where_no_velocity_leads_around_them():
+    """A barrier in the plan beside a command that leads around drowns the turn of that command."""
+
+    def left(**goal):
+        return steerer().step(GuidanceGoal(obstacles=(ASIDE,), **goal), state_at(), 0.02).goal.obstacles
+
+    assert left(velocity=(0.5, 0.0, 0.0)) == ()
+    assert left(waypoint=(3.0, 0.0)) == ()
+    assert left(velocity=(-0.3, 0.0, 0.0)) == (ASIDE,)
+    assert left(waypoint=(0.5, 0.0)) == (ASIDE,)
+    assert left(waypoint=(3.0, 0.0), velocity=(0.1, 0.0, 0.0)) == (ASIDE,)

@@ -52,9 +52,14 @@ class AroundConfig:
     """m above the floor at which the disc is"""
 
 
+def can_lead(told: Velocity) -> bool:
+    """Whether `around` looks after this velocity: not after one that leads back."""
+    return told[0] >= 0.0
+
+
 def around(told: Velocity, state: PlanarState, obstacles: Sequence[Obstacle], config: AroundConfig) -> Velocity:
-    """The velocity nearest to `told` that keeps clear; `told` itself where nothing is near its way, or leads back."""
-    if not obstacles or told[0] < 0.0:
+    """The velocity nearest to `told` that keeps clear; `told` itself where its way is clear or leads back."""
+    if not obstacles or not can_lead(told):
         return told
     wanted = np.array(told)
     if _lack(wanted[None], state, obstacles, config)[0] <= 0.0:

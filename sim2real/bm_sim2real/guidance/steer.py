@@ -14,7 +14,7 @@ from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_core.diffusion.guidance.steering import GoalSteering
 from bm_core.diffusion.guidance.trim import CommandTrim
 from bm_core.diffusion.spec import DiffusionSpec
-from bm_sim2real.guidance.around import AroundConfig, around
+from bm_sim2real.guidance.around import AroundConfig, around, can_lead
 from bm_sim2real.guidance.planar_state import PlanarState
 from bm_sim2real.guidance.way_there import way_there
 
@@ -58,7 +58,11 @@ class GoalSteerer:
         told = self._told if self._settings.trim_gain == 0.0 else self._trim.step(self._told, velocity, dt)
         # A waypoint said together with a velocity adds up; one that became the velocity is in it.
         waypoint = None if goal.velocity is None else goal.waypoint
-        return dataclasses.replace(goal, waypoint=waypoint, velocity=(float(told[0]), float(told[1]), float(told[2])))
+        # Where the velocity leads around, the barrier would drown its turn and pull aside, which legs do not follow.
+        is_led = waypoint is None and (goal.velocity is None or can_lead(goal.velocity))
+        obstacles = () if is_led else goal.obstacles
+        velocity = float(told[0]), float(told[1]), float(told[2])
+        return dataclasses.replace(goal, waypoint=waypoint, velocity=velocity, obstacles=obstacles)
 
     def _wanted(self, goal: GuidanceGoal, state: PlanarState) -> NDArray[np.float64] | None:
         """The goal as a velocity (3,), clear of obstacles; None: the planner finds the way by itself."""
