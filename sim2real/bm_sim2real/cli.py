@@ -1,6 +1,6 @@
 """`bm`: finds the command, lets tyro parse its arguments, calls it, and turns every failure into one line and a code.
 
-Exit codes: 0 passed, 1 measured but failed, 2 could not run, 130 interrupted.
+Exit codes: 0 passed, 1 measured but failed, 2 could not run, 130 interrupted (Ctrl-C), 143 terminated (SIGTERM).
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ import difflib
 import itertools
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from bm_core.atomic_file import CANNOT_WRITE, NO_ROOM
 from bm_core.errors import BmError
 from bm_sim2real.command_table import Command, find_commands
+from bm_sim2real.process_signals import Terminated, sigterm_raises
 
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-"""128 + SIGINT and 128 + SIGPIPE, what a shell expects."""
+TERMINATED = 143
+"""128 + SIGINT, SIGPIPE and SIGTERM, what a shell expects."""
 
 EXTRA_OF_MODULE = {
     "mujoco": "sim",
@@ -62,8 +65,18 @@ USAGE = """usage: bm COMMAND [OPTIONS]     bm COMMAND --help shows the options
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (default: sys.argv) and return its exit code."""
     words, is_debug = _without_debug(list(sys.argv[1:] if argv is None else argv))
+    return guarded(lambda: _dispatch(words), is_debug=is_debug)
+
+
+def guarded(run: Callable[[], int], *, is_debug: bool = False) -> int:
+    """Exit code of `run`, or of what ended it, which is told in one line on stderr."""
     try:
-        return _dispatch(words)
+        with sigterm_raises():
+            code = run()
+            _flush_stdout()
+            return code
+    except Terminated:
+        return _fail("terminated", TERMINATED, is_debug)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED, is_debug)
     except BrokenPipeError:  # `bm motion list | head`: the reader has enough
@@ -75,6 +88,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.name not in EXTRA_OF_MODULE:
             return _report_bug()
         return _fail(f"error: {_missing(error.name)}", COULD_NOT_RUN, is_debug)
+    except OSError as error:  # what writes a result has said it better; left are temporary files, logs and stdout
+        if (line := _about_the_disk(error)) is None:
+            return _report_bug()
+        return _fail(f"error: {line}", COULD_NOT_RUN, is_debug)
     except Exception:
         return _report_bug()
 
@@ -116,6 +133,9 @@ def _call(command: Command, arguments: list[str]) -> int:
         instance = tyro.cli(cls, args=arguments, prog=f"bm {command.name}")
     except SystemExit as stop:  # tyro has printed its help (code 0) or what is wrong with the arguments
         return COULD_NOT_RUN if stop.code else 0
+    from bm_sim2real.output_places import check_output_places
+
+    check_output_places(instance)
     return int(instance())
 
 
@@ -170,6 +190,32 @@ def _report_bug() -> int:
     traceback.print_exc()
     print("error: this is a bug in beyondmimic-g1; please report the lines above", file=sys.stderr)
     return COULD_NOT_RUN
+
+
+def _about_the_disk(error: OSError) -> str | None:
+    """One line for a disk that is full, read-only or broken, or for rights that are missing; None for all others."""
+    has_no_place = "usable temporary directory" in str(error)  # tempfile has tried them all
+    if error.filename is not None and (error.errno in CANNOT_WRITE or isinstance(error, PermissionError)):
+        return f"{error.filename}: {error.strerror}; {_remedy(error)}"
+    if error.errno in CANNOT_WRITE or has_no_place:
+        where = "temporary files" if has_no_place else "stdout, a log or a temporary file"
+        return f"{where}: {error.strerror}; {_remedy(error)}; TMPDIR names another place for temporary files"
+    return None
+
+
+def _remedy(error: OSError) -> str:
+    return "make room on the disk" if error.errno in NO_ROOM else "see whether the disk is full, or its rights"
+
+
+def _flush_stdout() -> None:
+    """Here, where a failure can still be told: Python's own flush at exit would come after the exit code."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _close_stdout()
+        raise
 
 
 def _close_stdout() -> None:

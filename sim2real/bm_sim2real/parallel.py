@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
 from typing import Any, TypeVar
+
+from bm_sim2real.process_signals import children_ignore_sigint
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -24,7 +28,7 @@ def run_parallel(
     """`work(task)` for every task; `work` and tasks must be picklable. `on_result` sees each as it comes.
 
     `cost`: the dearest tasks start first, or the last one would run alone at the end. With one job everything runs in
-    this process, without `initializer`. Raises what `work` raises.
+    this process, without `initializer`. Raises what `work` raises; the processes are then ended at once.
     """
     seen = on_result or (lambda result: None)
     results: dict[int, Result] = {}
@@ -35,13 +39,42 @@ def run_parallel(
         return [results[i] for i in range(len(tasks))]
     order = sorted(range(len(tasks)), key=lambda i: -cost(tasks[i]))
     context = get_context("spawn")  # fork would copy the locks and threads of onnxruntime
-    with ProcessPoolExecutor(min(jobs, len(tasks)), context, initializer=initializer, initargs=initargs) as pool:
-        futures = {pool.submit(work, tasks[i]): i for i in order}
+    with ProcessPoolExecutor(
+        min(jobs, len(tasks)), context, initializer=_begin, initargs=(initializer, initargs)
+    ) as pool:
         try:
+            with children_ignore_sigint():
+                futures = {pool.submit(work, tasks[i]): i for i in order}
             for future in as_completed(futures):
                 results[futures[future]] = future.result()
                 seen(results[futures[future]])
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            end_pool(pool)
             raise
     return [results[i] for i in range(len(tasks))]
+
+
+def end_pool(pool: ProcessPoolExecutor) -> None:
+    """At once: what its processes still do is not wanted any more, and Ctrl-C must not wait for it."""
+    workers = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        worker.terminate()
+
+
+def end_with_parent() -> None:
+    """In a process of a pool: end as soon as the one that started it is gone, however that came about."""
+    parent = parent_process()
+    assert parent is not None
+    threading.Thread(target=_wait_and_end, args=(parent.sentinel,), name="parent", daemon=True).start()
+
+
+def _wait_and_end(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+def _begin(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+    end_with_parent()
+    if initializer is not None:
+        initializer(*initargs)

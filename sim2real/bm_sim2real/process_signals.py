@@ -1,8 +1,14 @@
-"""SIGINT and SIGTERM as a flag: whoever moves a robot ends at a place of its own choosing."""
+"""SIGINT and SIGTERM: as a flag for whoever moves a robot, as an exception for every other command.
+
+A robot's loop ends at a place of its own choosing; what computes or writes ends where it is and cleans up behind it.
+"""
 
 from __future__ import annotations
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 
@@ -25,3 +31,48 @@ class Stop:
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self.reason = self.reason or signal.Signals(number).name
         self.count += 1
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come: what Ctrl-C is in Python, and cleaned up after by the same `finally` and `with`."""
+
+
+@contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """SIGTERM raises Terminated in the main thread while the block runs; without it files and children would be left.
+
+    A Stop that is made inside takes the signal over. Elsewhere than in the main thread this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def children_ignore_sigint() -> Iterator[None]:
+    """Processes that are started in the block leave Ctrl-C, which a terminal sends to all, to this one.
+
+    From their first instruction on: a handler of their own would come after their imports, and each would print a
+    traceback until then. For this process Ctrl-C is only put off until the end of the block.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # not a POSIX system
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # It starts with the first child, and would lift the block on its way.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _raise_terminated(*_: object) -> None:
+    raise Terminated

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 
 from bm_sim2real.commands.progress import cores
+from bm_sim2real.parallel import end_pool, end_with_parent
+from bm_sim2real.process_signals import children_ignore_sigint
 from bm_sim2real.rendering import mesh_model_path
 from bm_sim2real.video_clip import FRAME_STEPS, ClipVideo, VideoJob, drawing_s, film
 
@@ -88,10 +89,10 @@ class VideoProcess:
         """At once: a film that nobody waits for any more is not worth seconds at the end of a command."""
         is_busy = self.finished < self.queued
         for pool in self._pools:
-            workers = list((pool._processes or {}).values())
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in workers if is_busy else []:
-                worker.terminate()
+            if is_busy:
+                end_pool(pool)
+            else:
+                pool.shutdown(wait=False)
 
 
 def _pool() -> ProcessPoolExecutor:
@@ -101,7 +102,8 @@ def _pool() -> ProcessPoolExecutor:
 
 def _submitted(pool: ProcessPoolExecutor, job: VideoJob) -> Future[ClipVideo]:
     try:
-        return pool.submit(_film, job)
+        with children_ignore_sigint():  # the parent ends this process
+            return pool.submit(_film, job)
     except BrokenProcessPool as error:
         failed: Future[ClipVideo] = Future()
         failed.set_exception(error)
@@ -110,7 +112,7 @@ def _submitted(pool: ProcessPoolExecutor, job: VideoJob) -> Future[ClipVideo]:
 
 def _give_way() -> None:
     """Lower priority and one thread, also for the software renderer: OpenGL and BLAS read that when they are loaded."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this process
+    end_with_parent()
     os.environ["LP_NUM_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = "1"
     if hasattr(os, "nice"):

@@ -49,11 +49,13 @@ def run_as_module(command: type[Any], prog: str) -> int:
     """`python -m` for a command class, a dataclass to call; PYTHONPATH=sim2real:training:export where not installed."""
     import tyro
 
-    from bm_core.errors import BmError
+    from bm_sim2real.cli import guarded
+    from bm_sim2real.output_places import check_output_places
+
+    def run() -> int:
+        instance = tyro.cli(command, prog=prog)
+        check_output_places(instance)
+        return instance()
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    try:
-        return tyro.cli(command, prog=prog)()
-    except BmError as error:
-        report(f"error: {error}")
-        return 2
+    return guarded(run)

@@ -20,6 +20,7 @@ from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.loop import ControlLoop
 from bm_sim2real.modes import Mode
 from bm_sim2real.policies.tracker import TrackerPolicy, base_state_needed
+from bm_sim2real.process_signals import children_ignore_sigint
 from bm_sim2real.robots.mujoco import MujocoRobot
 from bm_sim2real.robots.simulation_config import SimulationConfig
 from bm_sim2real.standing import standing_frame
@@ -88,8 +89,11 @@ def policy_loop_factor(policy: Path, clip: MotionClip, steps: int) -> float:
 @contextlib.contextmanager
 def load(processes: int) -> Iterator[None]:
     """So many processes that only count, at normal priority, while the block runs."""
-    busy = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(processes)]
+    busy: list[subprocess.Popen[bytes]] = []
     try:
+        with children_ignore_sigint():
+            for _ in range(processes):
+                busy.append(subprocess.Popen([sys.executable, "-c", _BUSY]))
         yield
     finally:
         for process in busy:

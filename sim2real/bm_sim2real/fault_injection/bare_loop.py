@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bm_sim2real.process_signals import children_ignore_sigint
+
 _PATIENCE_S = 10.0
 
 
@@ -21,7 +23,9 @@ class BareLoop:
     def __enter__(self) -> BareLoop:
         self._folder = tempfile.TemporaryDirectory()
         self._out = Path(self._folder.name) / "idle.json"
-        self._process = subprocess.Popen([sys.executable, "-m", "bm_sim2real.soak_processes", "idle", str(self._out)])
+        command = [sys.executable, "-m", "bm_sim2real.soak_processes", "idle", str(self._out)]
+        with children_ignore_sigint():
+            self._process = subprocess.Popen(command)
         return self
 
     def __exit__(self, *_: object) -> None:

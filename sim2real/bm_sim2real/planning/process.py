@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -13,6 +12,7 @@ from bm_core.diffusion.plan import Plan
 from bm_core.diffusion.planner import Planner
 from bm_core.errors import BmError, RobotError
 from bm_sim2real.planning.source import PlanOrder
+from bm_sim2real.process_signals import children_ignore_sigint
 
 _READY, _FAILED, _PLAN, _ORDER, _RESET, _STOP = "ready", "failed", "plan", "order", "reset", "stop"
 
@@ -34,7 +34,8 @@ class ProcessSource:
         context = get_context("spawn")  # fork would copy the locks and threads of onnxruntime
         self._link, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, make), name="planner", daemon=True)
-        self._process.start()
+        with children_ignore_sigint():  # Ctrl-C is the policy's to answer: the robot still has to brake
+            self._process.start()
         theirs.close()
         kind, value = self._receive(ready_s) or (_FAILED, self.reason or f"not ready within {ready_s} s")
         if kind != _READY:
@@ -107,7 +108,6 @@ class ProcessSource:
 
 def _serve(link: Connection, make: MakePlanner) -> None:
     """The planner process: one order after the other until it is told to stop or nobody is there any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the policy's to answer: the robot still has to brake
     with contextlib.suppress(OSError, EOFError):
         try:
             planner = make()

@@ -108,6 +108,8 @@ class Ablate:
         finally:
             for process, _ in running:
                 process.terminate()  # bm train tracking saves before it ends
+            for process, _ in running:
+                process.wait()
 
     def _command(self, options: list[str]) -> list[str]:
         command = [sys.executable, "-m", "bm_training.tracking.train", *options, "--num-envs", str(self.num_envs)]
