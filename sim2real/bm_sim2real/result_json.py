@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import platform
+import secrets
 import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from bm_core.atomic_file import atomic_write_text
+from bm_core.errors import ConfigError
 
 DISTRIBUTION = "beyondmimic-g1"
 _SOURCE_TREE = Path(__file__).resolve().parents[2]
@@ -26,7 +31,8 @@ def write_result(
     """Write `command, version, machine, rows, summary, passed` as one JSON document, whole or not at all.
 
     NumPy values become numbers and lists, paths strings, and what is not finite null (JSON has no NaN).
-    Raises ConfigError if `path` cannot be written, TypeError for a value that JSON cannot hold.
+    Raises ConfigError if `path` cannot be written, which says where the document is instead: it may be worth hours.
+    TypeError for a value that JSON cannot hold.
     """
     document = {
         "command": command,
@@ -36,7 +42,18 @@ def write_result(
         "summary": summary,
         "passed": bool(passed),
     }
-    atomic_write_text(path, json.dumps(jsonable(document), indent=2, allow_nan=False) + "\n")
+    write_or_keep(path, json.dumps(jsonable(document), indent=2, allow_nan=False) + "\n")
+
+
+def write_or_keep(path: str | Path, text: str) -> None:
+    """Write what a measurement has found, whole or not at all; if that fails, into the temporary files or to stdout.
+
+    The ConfigError says why it failed and where the text is.
+    """
+    try:
+        atomic_write_text(path, text)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; {_keep(Path(path), text)}") from error
 
 
 def jsonable(value: Any) -> Any:
@@ -76,6 +93,16 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": _package_versions(),
     }
+
+
+def _keep(path: Path, text: str) -> str:
+    """Put the text somewhere else, and say where."""
+    with contextlib.suppress(ConfigError, OSError):
+        folder = Path(tempfile.gettempdir()) / f"bm-kept-{secrets.token_hex(4)}"
+        atomic_write_text(folder / path.name, text)
+        return f"the result is kept in {folder / path.name}"
+    sys.stdout.write(text)
+    return "the result has gone to stdout"
 
 
 def _key(key: Any) -> str:

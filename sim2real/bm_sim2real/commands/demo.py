@@ -35,22 +35,21 @@ class Demo:
     """Longest film of a clip, s; 0 for none."""
 
     def __call__(self) -> int:
-        from bm_core.atomic_file import atomic_write_text
         from bm_core.data import shipped
         from bm_sim2real import demo
         from bm_sim2real.clip_files import chosen_clips
         from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.report import report_html
-        from bm_sim2real.result_json import write_result
+        from bm_sim2real.result_json import write_or_keep, write_result
 
         policy = self.policy or shipped("policies", "g1_tracker.onnx")
         prepared = demo.prepare(policy, chosen_clips(self.motions, None, None))
         _make_folder(self.report)
         outcome = _play(prepared, self.film_seconds)
         rows, summary = demo.rows(prepared, outcome), demo.summary(prepared, outcome)
-        atomic_write_text(self.report / REPORT, report_html(demo.build_report(prepared, outcome)))
         for path in [self.report / METRICS, *([self.json] if self.json else [])]:
             write_result(path, command="demo", rows=rows, summary=summary, passed=outcome.passed)
+        write_or_keep(self.report / REPORT, report_html(demo.build_report(prepared, outcome)))
         console = wide_console()
         console.print(_table(outcome))
         _print_verdict(console, prepared, outcome, self.report)

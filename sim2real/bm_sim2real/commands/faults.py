@@ -40,14 +40,13 @@ class Faults:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
-        from bm_core.atomic_file import atomic_write_text
         from bm_core.errors import ConfigError
         from bm_sim2real.commands.progress import tracked, wide_console
         from bm_sim2real.fault_injection.controlled_ends import controlled_ends
         from bm_sim2real.fault_injection.report import fault_report
         from bm_sim2real.fault_injection.suite import TRANSPORTS, fault_row, run_scenario, summarize_faults
         from bm_sim2real.fault_injection.walking_scenarios import SCENARIOS
-        from bm_sim2real.result_json import write_result
+        from bm_sim2real.result_json import write_or_keep, write_result
         from bm_sim2real.robots.unitree.dds import own_tag
 
         own_tag("faults")
@@ -75,7 +74,7 @@ class Faults:
             summary["passed"] += sum(row["passed"] for row in struck)
         passed = summary["passed"] == len(rows) + len(struck)
         if self.report is not None:
-            atomic_write_text(self.report, fault_report(rows, struck, summary, bare))
+            write_or_keep(self.report, fault_report(rows, struck, summary, bare))
         rows += struck
         if self.json is not None:
             write_result(self.json, command="faults", rows=rows, summary=summary, passed=passed)

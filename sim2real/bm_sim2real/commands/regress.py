@@ -104,17 +104,16 @@ class Regress:
         return outcomes, time.perf_counter() - begun
 
     def _write(self, outcomes: list[Outcome], summary: dict[str, Any], passed: bool, seconds: float) -> None:
-        from bm_core.atomic_file import atomic_write_text
         from bm_sim2real.regress.junit import junit_xml
         from bm_sim2real.regress.page import regress_page
-        from bm_sim2real.result_json import write_result
+        from bm_sim2real.result_json import write_or_keep, write_result
 
         if self.json is not None:
             write_result(self.json, command="regress", rows=list(map(_row, outcomes)), summary=summary, passed=passed)
         if self.junit is not None:
-            atomic_write_text(self.junit, junit_xml(outcomes, seconds))
+            write_or_keep(self.junit, junit_xml(outcomes, seconds))
         if self.report is not None:
-            atomic_write_text(self.report / "regress.html", regress_page(outcomes, summary))
+            write_or_keep(self.report / "regress.html", regress_page(outcomes, summary))
 
     def _update(self, files: list[Path], outcomes: list[Outcome]) -> None:
         from bm_sim2real.regress.baseline import write_baseline

@@ -7,13 +7,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from bm_core.atomic_file import atomic_write_text
+from bm_core.atomic_file import atomic_write_bytes
 from bm_sim2real.diffusion_tasks.recording import record_run
 from bm_sim2real.diffusion_tasks.task_films import film_run
 from bm_sim2real.diffusion_tasks.task_report import ShownRun, TaskReport, task_report_html
 from bm_sim2real.planning.episode import EpisodeResult
 from bm_sim2real.planning.evaluation import DiffusionEvaluation, load_pilot
-from bm_sim2real.result_json import machine, version
+from bm_sim2real.result_json import machine, version, write_or_keep
 
 REPORT = "report.html"
 FILMS = "run_{seed}.mp4"
@@ -30,13 +30,12 @@ def write_task_report(
 ) -> Path:
     """Write report.html and one film a shown run into `folder`; returns the page's path."""
     folder, runs = Path(folder), []
-    folder.mkdir(parents=True, exist_ok=True)
     for seed in chosen_seeds(results, shown):
         recording = record_run(config, seed)
         video = film_run(recording)
         if video is not None:
             suffix = ".mp4" if video.mime.endswith("mp4") else ".gif"
-            (folder / FILMS.format(seed=seed)).with_suffix(suffix).write_bytes(video.data)
+            atomic_write_bytes((folder / FILMS.format(seed=seed)).with_suffix(suffix), video.data)
         runs.append(ShownRun(recording=recording, video=video))
     made = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     report = TaskReport(
@@ -48,7 +47,7 @@ def write_task_report(
         passed=passed,
         made=f"Made {made} by beyondmimic-g1 {version()}, `bm eval diffusion`.",
     )
-    atomic_write_text(folder / REPORT, task_report_html(report))
+    write_or_keep(folder / REPORT, task_report_html(report))
     return folder / REPORT
 
 
