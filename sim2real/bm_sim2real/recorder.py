@@ -1,12 +1,15 @@
 """Records a run: what robot, policy and guard saw and said, every 20 ms, written by a thread of its own.
 
-.h5 grows on the disk while the run goes on, so a crash leaves what came before it; .npz is written at the end.
+.h5 grows on the disk while the run goes on, as NAME.part.h5, which becomes NAME.h5 at the end: a crash or a full disk
+leaves what came before it there, and an older recording of that name as it was. .npz is written at the end.
 Both hold the same arrays, one row a control step, and one JSON text `info` (contract, faults, counters).
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import queue
 import threading
 from collections.abc import Mapping
@@ -16,10 +19,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bm_core.atomic_file import replacing
+from bm_core.atomic_file import check_file_place, replacing
 from bm_core.contract import Contract
 from bm_core.errors import ConfigError
-from bm_core.g1 import G1
+from bm_core.g1 import CONTROL_DT, G1
 from bm_core.state import LowCommand, RobotState
 from bm_sim2real.modes import Mode
 from bm_sim2real.policies.tracker import PolicyOutput
@@ -29,6 +32,8 @@ from bm_sim2real.state_machine import StateMachine
 SCHEMA = 1
 CHUNK = 250
 """Rows (5 s) that are written at a time."""
+_HDF_OVERHEAD = 256 * 1024
+"""Bytes for the indices of all columns, and for `info` at the end."""
 MODES = tuple(mode.value for mode in Mode)
 """`mode` is an index into this list, which `info` repeats."""
 
@@ -91,10 +96,14 @@ class Recorder:
         """Writes what is left, with `notes` (faults, counters) beside contract and names. Raises ConfigError."""
         self._queue.put(None)
         self._thread.join()
+        info = json.dumps(jsonable(self._info(notes or {})), allow_nan=False)
         if self._error is None:
-            self._sink.finish(json.dumps(jsonable(self._info(notes or {})), allow_nan=False))
+            self._sink.finish(info)
         elif isinstance(self._error, OSError):
-            raise ConfigError(f"{self._path}: the recording stopped: {self._error}") from self._error
+            cause = self._error.strerror or str(self._error)
+            raise ConfigError(
+                f"{self._path}: the recording stopped: {cause}; {self._sink.rescue(info)}"
+            ) from self._error
         else:
             raise self._error
 
@@ -130,6 +139,8 @@ class _Sink(Protocol):
 
     def finish(self, info: str) -> None: ...
 
+    def rescue(self, info: str) -> str: ...
+
 
 class _NpzSink:
     """Everything in memory (some 1.5 MB a minute), written whole or not at all."""
@@ -141,6 +152,9 @@ class _NpzSink:
     def append(self, columns: dict[str, NDArray[Any]]) -> None:
         self._chunks.append(columns)
 
+    def rescue(self, info: str) -> str:
+        return "nothing was recorded"  # nothing is written before the end, so nothing can fail before it
+
     def finish(self, info: str) -> None:
         names = self._chunks[0] if self._chunks else {}
         arrays: dict[str, Any] = {name: np.concatenate([chunk[name] for chunk in self._chunks]) for name in names}
@@ -149,18 +163,20 @@ class _NpzSink:
 
 
 class _HdfSink:
-    """Grows in place: a log that vanishes with the process that crashed would be of no use."""
+    """Grows on the disk: a log that vanishes with the process that crashed would be of no use."""
 
     def __init__(self, path: Path) -> None:
-        import h5py
+        import h5py  # noqa: F401  its absence must show before the robot moves
 
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(path, "w")
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be written: {error}; choose another path") from error
+        check_file_place(path)
+        self._path, self._part = path, path
+        self._file: Any = None
+        self._rows = 0
 
     def append(self, columns: dict[str, NDArray[Any]]) -> None:
+        if self._file is None:
+            self._file = self._open()
+        self._take_room(sum(_in_chunks(values) for values in columns.values()))
         for name, values in columns.items():
             if name not in self._file:
                 shape = (0, *values.shape[1:])
@@ -171,7 +187,60 @@ class _HdfSink:
             data.resize(len(data) + len(values), axis=0)
             data[-len(values) :] = values
         self._file.flush()
+        self._rows += len(next(iter(columns.values())))
 
     def finish(self, info: str) -> None:
+        if self._file is None:
+            self._file = self._open()
+        self._close(info)
+        os.replace(self._part, self._path)
+
+    def rescue(self, info: str) -> str:
+        """After an append that failed: ends the file in order, and says in words what is where."""
+        if self._file is None:
+            return "nothing was recorded"
+        self._close(info)
+        return f"the {self._rows * CONTROL_DT:.0f} s until then are in {self._part}"
+
+    def _open(self) -> Any:
+        import h5py
+
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        names = (f"{self._path.stem}.part{number or ''}.h5" for number in itertools.count())
+        # Never over what a crash has left.
+        self._part = next(part for name in names if not (part := self._path.with_name(name)).exists())
+        # Room first, or HDF5 would have a file that it can neither write nor close.
+        self._part.touch()
+        try:
+            take_room(self._part, _HDF_OVERHEAD)
+        except OSError:
+            self._part.unlink()
+            raise
+        return h5py.File(self._part, "w")
+
+    def _take_room(self, size: int) -> None:
+        """OSError if the disk has not so many bytes more. Before HDF5 writes: it does not survive a full disk."""
+        take_room(self._part, self._file.id.get_filesize() + size + _HDF_OVERHEAD)
+
+    def _close(self, info: str) -> None:
         self._file.attrs["info"] = info
+        self._file.flush()
+        size = self._file.id.get_filesize()
         self._file.close()
+        os.truncate(self._part, size)
+
+
+def take_room(path: Path, size: int) -> None:
+    """Make the file at least so many bytes long, on the disk. OSError if there is no room."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    finally:
+        os.close(descriptor)
+
+
+def _in_chunks(values: NDArray[Any]) -> int:
+    """Bytes on the disk: HDF5 writes whole chunks, and the rows may begin in one and end in the next."""
+    return values[:1].nbytes * CHUNK * (-(-len(values) // CHUNK) + 1)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import errno
+import itertools
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bm_core.atomic_file import replacing
+from bm_core.atomic_file import CANNOT_WRITE, replacing
 from bm_core.errors import ConfigError
+from bm_sim2real.process_signals import children_ignore_sigint
 
 Image = NDArray[np.uint8]
 
@@ -22,28 +29,67 @@ def write_movie(path: str | Path, frames: Iterable[Image], fps: float) -> int:
     path = Path(path)
     if path.suffix not in MOVIES:
         raise ConfigError(f"{path}: movies end in {' or '.join(MOVIES)}")
-    import imageio.v2 as imageio
-
     if path.suffix == ".mp4":
-        import imageio_ffmpeg  # noqa: F401  its absence must name the module, imageio's own message does not
-
-        # macro_block_size 2 is what yuv420p needs; imageio's default of 16 would resize the picture.
-        options = {"codec": "libx264", "quality": 7, "macro_block_size": 2, "ffmpeg_log_level": "error"}
-        options |= {"fps": fps}
-    else:
-        options = {"duration": 1000.0 / fps, "loop": 0}
-    count = 0
+        import imageio_ffmpeg  # noqa: F401  its absence must name the module before anything is drawn
+    images = iter(frames)
     with replacing(path) as partial:
-        writer = imageio.get_writer(partial, **options)
-        try:
-            for frame in frames:
-                writer.append_data(frame)
-                count += 1
-        finally:
-            writer.close()  # its own `with` leaves ffmpeg running after an exception, and the file comes back
-        if not count:
+        first = next(images, None)
+        if first is None:
             raise ConfigError(f"{path}: no frames to write")
-    return count
+        images = itertools.chain([first], images)
+        if path.suffix == ".mp4":
+            return encode_h264(partial, images, (first.shape[1], first.shape[0]), fps, ["-crf", "15"])
+        return _write_gif(partial, images, fps)
+
+
+def encode_h264(
+    path: Path, frames: Iterable[Image], size: tuple[int, int], fps: float, options: Sequence[str] = ()
+) -> int:
+    """Write a film of even `size` (width, height) that every player plays; returns how many frames.
+
+    OSError with ffmpeg's words if it failed. Not imageio's writer, which does not look at how ffmpeg ended: on a full
+    disk half a film would pass for a whole one.
+    """
+    import imageio_ffmpeg
+
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{fps:.9g}", "-i", "-"]
+    target = ["-an", "-vcodec", "libx264", "-pix_fmt", "yuv420p", *options, "-v", "error", str(path)]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", *source, *target]
+    count = 0
+    with tempfile.TemporaryFile() as words:
+        with children_ignore_sigint():
+            ffmpeg = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=words)
+        try:
+            assert ffmpeg.stdin is not None
+            # A pipe that breaks is ffmpeg giving up; why stands in its words.
+            with contextlib.suppress(BrokenPipeError), ffmpeg.stdin as pipe:
+                for frame in frames:
+                    pipe.write(np.ascontiguousarray(frame).data)
+                    count += 1
+            if ffmpeg.wait() == 0:
+                return count
+        finally:
+            ffmpeg.kill()  # it has ended, or nobody wants its film any more
+            ffmpeg.wait()
+        words.seek(0)
+        raise _ffmpeg_error(words.read().decode(errors="replace").strip())
+
+
+def _ffmpeg_error(words: str) -> OSError:
+    """The system's own error where ffmpeg names one: a full disk is to be told like any other full disk."""
+    number = next((number for number in sorted(CANNOT_WRITE) if os.strerror(number) in words), errno.EIO)
+    known = os.strerror(number)
+    last = words.splitlines()[-1] if words else "it said nothing"
+    return OSError(number, known if known in words else f"ffmpeg failed: {last}")
+
+
+def _write_gif(path: Path, frames: Iterable[Image], fps: float) -> int:
+    """With Pillow, which makes a palette for each picture; returns how many frames."""
+    from PIL import Image as Pillow
+
+    pictures = [Pillow.fromarray(frame) for frame in frames]
+    pictures[0].save(path, "GIF", save_all=True, append_images=pictures[1:], duration=1000.0 / fps, loop=0)
+    return len(pictures)
 
 
 def write_contact_sheet(path: str | Path, frames: Iterable[Image], columns: int = 4) -> None:

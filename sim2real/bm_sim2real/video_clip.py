@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bm_core.g1 import CONTROL_DT
 from bm_sim2real.rendering import Camera, iter_frames, picture_source
+from bm_sim2real.video import encode_h264
 
 Array = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -107,21 +108,12 @@ def ffmpeg_path() -> str | None:
 
 def encode_mp4(frames: Iterator[Image], size: tuple[int, int], fps: float) -> bytes:
     """H.264 that every browser plays, with its index in front so that it starts at once."""
-    import imageio_ffmpeg
-
     # One thread: the other core is measuring the tick of the policy.
     first = next(frames)  # before ffmpeg is started: what is wrong with the job shows here
     options = ["-crf", "29", "-preset", "veryfast", "-movflags", "+faststart", "-threads", "1"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
-        writer = imageio_ffmpeg.write_frames(
-            path, size, fps=fps, codec="libx264", macro_block_size=2, quality=None, output_params=options,
-            ffmpeg_log_level="error",
-        )  # fmt: skip
-        writer.send(None)
-        for frame in itertools.chain([first], frames):
-            writer.send(np.ascontiguousarray(frame))
-        writer.close()
+        encode_h264(path, itertools.chain([first], frames), size, fps, options)
         return path.read_bytes()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bm_core.atomic_file import atomic_write_text, replacing
+from bm_core.atomic_file import atomic_write_bytes, atomic_write_text
 from bm_core.errors import ConfigError
 from bm_core.g1 import CONTROL_DT, G1
 
@@ -142,11 +142,14 @@ class RolloutWriter:
 
         _check(rollouts, self.manifest)
         path = self.folder / f"shard_{self.num_shards:05d}.h5"
-        with replacing(path) as partial, h5py.File(partial, "w") as file:
+        # In memory first: HDF5 does not survive a full disk, bytes do.
+        with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
             for name, (_, kind, unit) in LAYOUT.items():
                 file.create_dataset(name, data=getattr(rollouts, name).astype(kind), chunks=True).attrs["unit"] = unit
             file.create_dataset("source", data=rollouts.source.astype(np.int32))
             file.attrs["seed"] = seed
+            file.flush()
+            atomic_write_bytes(path, file.id.get_file_image())
         shard = Shard(file=path.name, episodes=rollouts.episodes, seed=seed, sha256=_sha256(path))
         self.manifest = dataclasses.replace(self.manifest, shards=(*self.manifest.shards, shard))
         document = {**dataclasses.asdict(self.manifest), "episodes": self.manifest.episodes}

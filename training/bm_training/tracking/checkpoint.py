@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bm_core.atomic_file import replacing
+from bm_core.atomic_file import atomic_write_bytes
 from bm_core.errors import ConfigError
 
 FORMAT = 1
@@ -101,5 +102,6 @@ def set_random_states(states: dict[str, Any]) -> None:
 
 
 def _write(state: dict[str, Any], path: Path) -> None:
-    with replacing(path) as partial:
-        torch.save(state, partial)
+    file = io.BytesIO()  # on a full disk torch raises something that nobody could tell from a bug
+    torch.save(state, file)
+    atomic_write_bytes(path, file.getbuffer())
