@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bm_core.errors import ClipError
+from bm_core.atomic_file import atomic_write_bytes, cannot_be_written
+from bm_core.errors import ClipError, ConfigError
 from bm_core.motion import MotionClip, find_clips, save_clip
 
 MADE_BY = "bm motion convert"
@@ -71,7 +72,7 @@ def convert_all(
     Clips are first written to a hidden folder beside their place, then moved: an interruption leaves nothing behind.
     """
     outcomes = []
-    with _staging_folder(out) as staging:
+    with staging_folder(out) as staging:
         staged: list[tuple[Path, Path]] = []
         for index, job in enumerate(jobs):
             try:
@@ -80,15 +81,22 @@ def convert_all(
                 outcomes.append(Outcome(job=job, fault=str(error)))
             else:
                 place = Path(staging) / f"{index}.npz"
-                save_clip(_signed(clip), place)
+                save_staged(_signed(clip), place, job.target)
                 staged.append((place, job.target))
                 outcomes.append(Outcome(job=job, seconds=clip.duration))
             on_done(outcomes[-1])
         if keep_going or all(outcome.fault is None for outcome in outcomes):
             for place, target in staged:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _move(place, target)
+                move_into_place(place, target)
     return outcomes
+
+
+def save_staged(clip: MotionClip, place: Path, target: Path) -> None:
+    """Saves to `place`; an error names `target`, because nobody has heard of the hidden folder."""
+    try:
+        save_clip(clip, place)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(str(place), str(target))) from error
 
 
 def _signed(clip: MotionClip) -> MotionClip:
@@ -98,19 +106,23 @@ def _signed(clip: MotionClip) -> MotionClip:
     return replace(clip, meta=meta)
 
 
-def _staging_folder(out: Path) -> tempfile.TemporaryDirectory[str]:
+def staging_folder(out: Path) -> tempfile.TemporaryDirectory[str]:
     """A hidden folder in `out`, or in the nearest folder above that exists: on the same disk, so moves are atomic."""
     existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     if not existing.is_dir():
         raise ClipError(f"{out}: {existing} is a file, not a folder; choose another --out")
     try:
-        return tempfile.TemporaryDirectory(prefix=".converting-", dir=existing)
+        return tempfile.TemporaryDirectory(prefix=".unfinished-", dir=existing)
     except OSError as error:
         raise ClipError(f"{out}: cannot be written: {error.strerror or error}; choose another --out") from error
 
 
-def _move(place: Path, target: Path) -> None:
+def move_into_place(place: Path, target: Path) -> None:
+    """Out of the staging folder; missing folders are made. ConfigError if that fails."""
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(place, target)
-    except OSError:  # another disk is mounted below --out
-        shutil.move(place, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # another disk is mounted below --out
+            raise cannot_be_written(target, error) from error
+        atomic_write_bytes(target, place.read_bytes())

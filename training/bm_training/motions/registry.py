@@ -6,8 +6,11 @@ somebody carried over by hand:  ROOT/org/collection/motion/alias/<one motion fil
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +83,15 @@ def _download(name: RegistryName, folder: Path) -> None:
         import wandb
     except ImportError as error:
         raise ConfigError(f"{name.artifact}: not here, and wandb is not installed; {remedy}") from error
+    # Beside its place first: half a download would be taken for the motion the next time.
+    staging = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
     try:
-        wandb.Api().artifact(name.artifact).download(root=str(folder))
+        wandb.Api().artifact(name.artifact).download(root=str(staging))
+        with contextlib.suppress(FileNotFoundError):
+            folder.rmdir()  # an empty one was no motion
+        staging.rename(folder)
     except Exception as error:  # wandb and requests have many classes for one thing: it could not be had
-        raise ConfigError(f"{name.artifact}: not here, and W&B does not give it ({error}); {remedy}") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(f"{name.artifact}: not here, and W&B does not give it ({reason}); {remedy}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

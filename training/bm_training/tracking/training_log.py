@@ -116,7 +116,10 @@ class TrainingLog:
 
 
 def start_wandb(project: str, run_dir: Path) -> Any:
-    """A W&B run that writes below `run_dir`: offline unless WANDB_MODE says otherwise. ConfigError without wandb."""
+    """A W&B run that writes below `run_dir`: offline unless WANDB_MODE says otherwise.
+
+    ConfigError without wandb, or if it cannot be begun.
+    """
     try:
         import wandb
     except ImportError as error:
@@ -124,7 +127,13 @@ def start_wandb(project: str, run_dir: Path) -> Any:
             "--wandb-project: wandb is not installed; pip install wandb, or leave the option out"
         ) from error
     mode = os.environ.get("WANDB_MODE", "offline")
-    return wandb.init(project=project, name=run_dir.name, dir=str(run_dir), mode=mode, resume="allow")
+    try:
+        return wandb.init(project=project, name=run_dir.name, dir=str(run_dir), mode=mode, resume="allow")
+    except Exception as error:  # wandb and requests have many classes for one thing: it does not begin
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(
+            f"--wandb-project {project}: W&B does not begin ({reason}); WANDB_MODE=offline needs no server"
+        ) from error
 
 
 def _clock(seconds: float) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bm_core.atomic_file import atomic_write_text
-from bm_core.motion import MotionClip, save_clip
+from bm_core.motion import MotionClip
+from bm_training.motions.convert import move_into_place, save_staged, staging_folder
 
 MANIFEST = "generated.json"
 
@@ -25,13 +26,20 @@ class WrittenClip:
 def write_set(
     folder: Path, clips: Iterable[MotionClip], recipe: dict[str, Any], on_clip: Callable[[int], None]
 ) -> list[WrittenClip]:
-    """Saves the clips one by one, then the manifest; calls `on_clip` with the number done. ConfigError if it cannot."""
+    """Saves the clips, then the manifest; calls `on_clip` with the number done. ConfigError if it cannot.
+
+    All of them or none: clips lie in a hidden folder until the last one is done, for an interruption would otherwise
+    leave a mixture of two sets, and no word of it in the manifest.
+    """
     written: list[WrittenClip] = []
-    for clip in clips:
-        file = f"{clip.name}.npz"
-        save_clip(clip, folder / file)
-        written.append(WrittenClip(file, round(clip.duration, 2)))
-        on_clip(len(written))
+    with staging_folder(folder) as staging:
+        for clip in clips:
+            file = f"{clip.name}.npz"
+            save_staged(clip, Path(staging) / file, folder / file)
+            written.append(WrittenClip(file, round(clip.duration, 2)))
+            on_clip(len(written))
+        for entry in written:
+            move_into_place(Path(staging) / entry.file, folder / entry.file)
     manifest = {"made_by": "bm motion generate", "licence": "Apache-2.0", **recipe, "clips": [vars(w) for w in written]}
     atomic_write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     return written
