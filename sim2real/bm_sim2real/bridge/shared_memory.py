@@ -162,7 +162,7 @@ class BridgeMemory:
             owner = _owner(fd)
             os.close(fd)
             raise RobotError(f"{interface}: another bridge{owner} has this robot; end it first")
-        os.ftruncate(fd, cls.size())  # never to 0 first: clients of an older bridge may still look at this file
+        _give_size(fd, cls.size())
         memory = cls(fd)
         memory._view[:] = bytes(cls.size())
         memory.words[Word.SCHEMA] = SCHEMA
@@ -192,6 +192,19 @@ class BridgeMemory:
         """For the owner: gives the interface back. Closing alone would not, as the mapping keeps the file open."""
         fcntl.flock(self.fd, fcntl.LOCK_UN)
         os.close(self.fd)
+
+
+def _give_size(fd: int, size: int) -> None:
+    """Never 0 first: clients of an older bridge may still look at this file. RobotError without room.
+
+    The room is taken here: from a file with a hole the kernel would kill whoever first writes into it.
+    """
+    try:
+        os.ftruncate(fd, size)
+        os.posix_fallocate(fd, 0, size)
+    except OSError as error:
+        os.close(fd)
+        raise RobotError(f"{FOLDER}: no shared memory for the bridge ({error.strerror}); make room there") from error
 
 
 def memory_path(interface: str) -> Path:

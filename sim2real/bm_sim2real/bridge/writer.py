@@ -27,15 +27,21 @@ _PARENT_EVERY = 25
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 after damping, 2 if the robot could not be reached."""
+    """Exit code 0 after damping, or if told to end before the robot answered; 2 if it could not be reached."""
     config, memory = BridgeConfig.from_json(arguments[0]), BridgeMemory(int(arguments[1]))
     log = EventLog(config.log, "writer")
     signals = _Signals()
     realtime = make_realtime(priority=70)
     robot = UnitreeRobot(config.robot)
+
+    def is_told_to_end() -> bool:
+        return bool(memory.words[Word.SHUTDOWN]) or signals.ends
+
     try:
-        robot.connect()
+        robot.connect(gives_up=is_told_to_end)
     except BmError as error:
+        if is_told_to_end():
+            return 0
         memory.status.write(json.dumps({"error": str(error)}).encode())
         return COULD_NOT_RUN
     try:

@@ -6,6 +6,7 @@ Never in one process with rclpy: two builds of CycloneDDS in a process corrupt t
 
 from __future__ import annotations
 
+import atexit
 import os
 from importlib import metadata
 from typing import Any
@@ -35,7 +36,17 @@ def domain_of(interface: str) -> int:
 
 def own_tag(purpose: str) -> None:
     """This process and those that it starts see no robot or bridge but theirs; a tag that is set is kept."""
-    os.environ.setdefault(TAG_VARIABLE, f"{purpose}-{os.getpid()}")
+    if TAG_VARIABLE in os.environ:
+        return
+    os.environ[TAG_VARIABLE] = f"{purpose}-{os.getpid()}"
+    atexit.register(_forget_memory)
+
+
+def _forget_memory() -> None:
+    """The bridge's shared memory outlives it, for the next one; nobody will ever come with this tag again."""
+    from bm_sim2real.bridge.shared_memory import memory_path
+
+    memory_path(LOOPBACK).unlink(missing_ok=True)
 
 
 def configuration(interface: str, tag: str = "") -> str:

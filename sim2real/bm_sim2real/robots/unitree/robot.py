@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,10 +95,11 @@ class UnitreeRobot:
         """% as the battery said last; None if it never did, or has fallen silent."""
         self._link: Link | None = None
 
-    def connect(self, *, listens_only: bool = False) -> None:
+    def connect(self, *, listens_only: bool = False, gives_up: Callable[[], bool] = lambda: False) -> None:
         """Waits for the first reading and takes mode_machine over. RobotError without one, or for another robot.
 
-        `listens_only`: for looking; the vendor's controller keeps the robot, and `write` is refused.
+        `listens_only`: for looking; the vendor's controller keeps the robot, and `write` is refused. `gives_up`: asked
+        while waiting; once it says so, nobody waits any longer.
         """
         sdk = load_sdk()
         self._link = link = self._open_link()
@@ -108,7 +110,7 @@ class UnitreeRobot:
             self._seq, self._torso_age, self._bms_age, self._reads = -1, 0, 0, 0
             self._newest: LowState | None = None
             self._writer: Writer | None = None
-            self._wait_for_state()
+            self._wait_for_state(gives_up)
             self._packer = LowCommandPacker(self.low_state.mode_machine)
             if listens_only:
                 return
@@ -210,9 +212,11 @@ class UnitreeRobot:
             self._newest = reading
             self._state = reading.robot_state(self._seq)
 
-    def _wait_for_state(self) -> None:
+    def _wait_for_state(self, gives_up: Callable[[], bool]) -> None:
         end = time.monotonic() + self.config.first_state_s
         while self._newest is None:
+            if gives_up():
+                raise RobotError(f"{self.config.interface}: told to end before a reading on {LOW_STATE_TOPIC} came")
             if time.monotonic() > end:
                 corrupt = f"; {self.counters.corrupt} came with a wrong checksum" if self.counters.corrupt else ""
                 raise RobotError(
