@@ -62,12 +62,17 @@ def atomic_write_text(path: str | Path, text: str) -> None:
 
 def check_file_place(path: str | Path) -> None:
     """ConfigError if no file can be written at `path`: asked before the work, not after. Leaves nothing behind."""
-    check_folder_place(_target(path).parent)
+    target = _target(path)
+    _check_place(target, target.parent)
 
 
 def check_folder_place(path: str | Path) -> None:
     """ConfigError if no file can be written into the folder `path`, which need not exist. Leaves nothing behind."""
     folder = Path(os.path.realpath(path))
+    _check_place(folder, folder)
+
+
+def _check_place(target: Path, folder: Path) -> None:
     try:
         present = next(place for place in (folder, *folder.parents) if place.exists())
         # Rights alone say too little: the disk may be read-only or full, and root may do everything.
@@ -75,7 +80,7 @@ def check_folder_place(path: str | Path) -> None:
             file.write(b"\0")
             file.flush()
     except OSError as error:
-        raise cannot_be_written(folder, error) from error
+        raise cannot_be_written(target, error) from error
 
 
 def cannot_be_written(target: Path, error: OSError) -> ConfigError:

@@ -198,7 +198,7 @@ def _about_the_disk(error: OSError) -> str | None:
     if error.filename is not None and (error.errno in CANNOT_WRITE or isinstance(error, PermissionError)):
         return f"{error.filename}: {error.strerror}; {_remedy(error)}"
     if error.errno in CANNOT_WRITE or has_no_place:
-        where = "temporary files" if has_no_place else "stdout, a log or a temporary file"
+        where = "temporary files" if has_no_place else "stdout, a log, a temporary file or shared memory"
         return f"{where}: {error.strerror}; {_remedy(error)}; TMPDIR names another place for temporary files"
     return None
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import itertools
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -68,6 +69,8 @@ def encode_h264(
                     count += 1
             if ffmpeg.wait() == 0:
                 return count
+            if ffmpeg.returncode == -signal.SIGXFSZ:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         finally:
             ffmpeg.kill()  # it has ended, or nobody wants its film any more
             ffmpeg.wait()

@@ -44,7 +44,6 @@ class Demo:
 
         policy = self.policy or shipped("policies", "g1_tracker.onnx")
         prepared = demo.prepare(policy, chosen_clips(self.motions, None, None))
-        _make_folder(self.report)
         outcome = _play(prepared, self.film_seconds)
         rows, summary = demo.rows(prepared, outcome), demo.summary(prepared, outcome)
         for path in [self.report / METRICS, *([self.json] if self.json else [])]:
@@ -54,16 +53,6 @@ class Demo:
         console.print(_table(outcome))
         _print_verdict(console, prepared, outcome, self.report)
         return 0 if outcome.passed else 1
-
-
-def _make_folder(folder: Path) -> None:
-    """Before minutes of work, not after."""
-    from bm_core.errors import ConfigError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be made: {error.strerror}; choose another --report") from error
 
 
 def _play(prepared: Prepared, film_seconds: float) -> Outcome:

@@ -40,7 +40,7 @@ class Generate:
             raise ConfigError("motion generate: --minutes and --stop-phases must be >= 0, --num >= 1")
         plan = ClipSetPlan.make(self.minutes, self.num, self.seed, has_stand=self.stand, stop_phases=self.stop_phases)
         recipe = {"seed": self.seed, "gait": asdict(self.gait), "stream": asdict(self.stream)}
-        with Progress(console=Console(stderr=True)) as progress:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("generating", total=len(plan))
             written = write_set(
                 self.out, plan.clips(self.stream, self.gait), recipe, lambda n: progress.update(task, completed=n)

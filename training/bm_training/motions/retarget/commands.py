@@ -49,7 +49,7 @@ class Retarget:
             raise ConfigError("motion retarget: --loop-seconds must be >= 0, --cutoff > 0")
         capture = read_capture(find_capture(self.source))
         config = RetargetConfig(cutoff=self.cutoff, loop_seconds=self.loop_seconds)
-        with Progress(console=Console(stderr=True)) as progress:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("inverse kinematics", total=None)
             result = retarget(
                 capture,
