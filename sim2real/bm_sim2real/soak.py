@@ -102,9 +102,11 @@ class Soak:
             self.processes[name].wait(_PATIENCE_S)
         result.growth_mb = {name: growth_mb(values) for name, values in memory.items()}
         result.rss_mb = {name: values[-1] for name, values in memory.items()}
-        result.client = json.loads((self._out / "client.json").read_text())
-        idle = json.loads((self._out / "idle.json").read_text())
-        result.late = {"writer": result.status["late_ticks"], "bare loop": idle["late_ticks"]}
+        result.client = self._told("client", "client.json")
+        result.late = {
+            "writer": result.status["late_ticks"],
+            "bare loop": self._told("bare loop", "idle.json")["late_ticks"],
+        }
         return result
 
     def close(self) -> None:
@@ -118,6 +120,13 @@ class Soak:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(writer, signal.SIGKILL)
         self._folder.cleanup()
+
+    def _told(self, name: str, file: str) -> dict[str, Any]:
+        """What a process wrote at its end. One that was still starting when it was told to end wrote nothing."""
+        path = self._out / file
+        if not path.exists():
+            raise RobotError(f"soak: {name} ended before it saw anything; {self._log()}; remedy: more --minutes")
+        return json.loads(path.read_text())
 
     def _pids(self) -> dict[str, int]:
         pids = {name: process.pid for name, process in self.processes.items()}

@@ -63,6 +63,7 @@ class _Walker:
     """One client of the bridge."""
 
     def __init__(self, out: Path, robot_pid: int, policy: Path, clips: list[Path]) -> None:
+        self._stop = Stop()  # first: loading takes a second, and who is told to end meanwhile still tells what it saw
         self._out, self._robot_pid = out, robot_pid
         features = bridged_features(BridgeConfig())
         self._machine = StateMachine(
@@ -75,7 +76,6 @@ class _Walker:
         self._clips = cycle([load_clip(clip) for clip in clips])
         self._client = BridgeClient("lo")
         self._loop = BridgedLoop(self._client, self._machine)
-        self._stop = Stop()
         self._played, self._faults = 0, []
 
     def run(self) -> int:

@@ -40,11 +40,14 @@ class BenchDiffusion:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
+        from bm_core.errors import ConfigError
         from bm_sim2real.commands.progress import tracked, wide_console
         from bm_sim2real.planning.bench import time_plans
         from bm_sim2real.processor import instruction_sets
         from bm_sim2real.result_json import write_result
 
+        if self.plans < 1 or not self.threads:
+            raise ConfigError("--plans must be at least 1, and --threads must name a number")
         cases = self._cases()
         rows: list[dict[str, Any]] = []
         with tracked("settings", len(cases)) as advance:

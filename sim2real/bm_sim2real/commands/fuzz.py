@@ -28,6 +28,7 @@ class Fuzz:
     def __call__(self) -> int:
         from rich.table import Table
 
+        from bm_core.errors import ConfigError
         from bm_sim2real.commands.progress import tracked, wide_console
         from bm_sim2real.fuzzing.commands import fuzz_commands
         from bm_sim2real.fuzzing.files import fuzz_bundles, fuzz_motions
@@ -35,16 +36,14 @@ class Fuzz:
         from bm_sim2real.result_json import write_result
         from bm_sim2real.robots.unitree.dds import own_tag
 
+        counts = (self.commands, self.readings, self.bundles, self.motions)
+        if min(counts) < 0 or not any(counts):
+            raise ConfigError("--commands, --readings, --bundles and --motions: none below 0 and not all of them 0")
         own_tag("fuzz")
-        runs = (
-            (fuzz_commands, self.commands),
-            (fuzz_readings, self.readings),
-            (fuzz_bundles, self.bundles),
-            (fuzz_motions, self.motions),
-        )
+        runs = (fuzz_commands, fuzz_readings, fuzz_bundles, fuzz_motions)
         reports = []
         with tracked("targets", len(runs)) as advance:
-            for run, count in runs:
+            for run, count in zip(runs, counts, strict=True):
                 if count:
                     reports.append(run(count, self.seed))
                 advance(None)
@@ -54,8 +53,8 @@ class Fuzz:
         table.add_column("answers")
         for report in reports:
             answers = ", ".join(f"{name} {number}" for name, number in sorted(report.answers.items()))
-            counts = (report.tried, report.accepted, report.refused, report.findings)
-            table.add_row(report.target, *map(str, counts), answers)
+            numbers = (report.tried, report.accepted, report.refused, report.findings)
+            table.add_row(report.target, *map(str, numbers), answers)
         console = wide_console()
         console.print(table)
         for finding in (text for report in reports for text in report.first):

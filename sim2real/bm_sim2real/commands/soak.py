@@ -33,12 +33,15 @@ class Soak:
 
     def __call__(self) -> int:
         from bm_core.data import shipped
+        from bm_core.errors import ConfigError
         from bm_sim2real import soak
         from bm_sim2real.clip_files import chosen_clips
         from bm_sim2real.commands.progress import tracked, wide_console
         from bm_sim2real.result_json import write_result
         from bm_sim2real.robots.unitree.dds import own_tag
 
+        if not self.minutes > 0.0:
+            raise ConfigError(f"--minutes {self.minutes:g}: must be above 0")
         own_tag("soak")
         clips = [clip.path for clip in chosen_clips(self.motion, None, None)]
         if self.motion is None:
