@@ -1,0 +1,141 @@
+"""The commands that go over DDS, as a user types them: `bm sim-robot`, `bm bridge`, `bm run --robot hardware`, `bm eval
+wire`."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import unitree_wire  # noqa: F401  the DDS extra, and a tag of our own
+
+from bm_core.data import shipped
+from bm_core.motion import clip_from_qpos, load_clip, save_clip
+from bm_sim2real.cli import main
+from bm_sim2real.wire_evaluation import WireResult, summarize_paths
+
+PATIENCE_S = 120.0
+BM = [sys.executable, "-c", "import sys; from bm_sim2real.cli import main; sys.exit(main(sys.argv[1:]))"]
+
+
+def start(*words, **options):
+    return subprocess.Popen([*BM, *words], start_new_session=True, text=True, **options)
+
+
+def run_hardware(*options):
+    words = ["run", "--robot", "hardware", "--network-interface", "lo", *options]
+    return subprocess.run([*BM, *words], capture_output=True, text=True, timeout=PATIENCE_S)
+
+
+@pytest.fixture
+def bridged_robot(tmp_path):
+    """(process of `bm bridge`, process of `bm sim-robot`, the bridge's log)"""
+    log = tmp_path / "events.jsonl"
+    robot = start("sim-robot", "--ignore-interrupt", stdout=subprocess.PIPE)
+    # As wide as ages may be: this computer may stand still for a second, and that is not what is tested.
+    words = ("bridge", "--network-interface", "lo", "--stall-allowance", "2", "--wait", str(PATIENCE_S))
+    bridge = start(*words, "--log", str(log), stdout=subprocess.PIPE)
+    yield bridge, robot, log
+    for process in (bridge, robot):
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+def wait_for(log, event):
+    """Until the bridge has written that event."""
+    end = time.monotonic() + PATIENCE_S
+    while not (log.exists() and f'"{event}"' in log.read_text()):
+        assert time.monotonic() < end, f"no event {event}"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_run_on_the_simulated_robot_through_a_bridge_that_is_there_already(bridged_robot, tmp_path):
+    bridge, robot, log = bridged_robot
+    out, record = tmp_path / "run.json", tmp_path / "run.npz"
+    wait_for(log, "start")
+    refused = run_hardware("--dry-run", "--yes")
+    assert refused.returncode == 2 and "a bridge is running that does send commands" in refused.stderr
+    ran = run_hardware("--yes", "--seconds", "0.5", "--record", str(record), "--json", str(out))
+    document = json.loads(out.read_text())
+    # Whether a loaded machine keeps up is its affair; what it says about it must agree.
+    fault = document["summary"]["fault"]
+    assert ran.returncode == (0 if fault is None else 1) and document["passed"] is (fault is None)
+    stages = [line.split(" s  ")[1] for line in ran.stdout.splitlines() if " s  " in line]
+    assert stages[0].startswith("bridge: processes ") and stages[1].startswith("policy: ")
+    assert stages[2] == "damping" and stages[-1] == "damped, end"
+    assert fault is not None or stages[3:5] == ["hang", "stand"]
+    with np.load(record) as rows:
+        modes = [json.loads(str(rows["info"]))["modes"][mode] for mode in rows["mode"]]
+    assert len(modes) > 100 and modes[0] == "damping"
+    assert bridge.poll() is None, "a bridge that was there before a run stays"
+    bridge.send_signal(signal.SIGTERM)
+    told, _ = bridge.communicate(timeout=PATIENCE_S)
+    assert bridge.returncode == 0 and "SIMULATED, ages 2 s wider than on a robot" in told
+    robot.send_signal(signal.SIGTERM)
+    told, _ = robot.communicate(timeout=PATIENCE_S)
+    assert robot.returncode == 0 and "SIMULATED G1 on lo" in told
+    accepted = int(told.partition("commands: ")[2].partition(" accepted")[0])
+    assert accepted > 1000 and ", 0 corrupt, 0 refused" in told
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ([], "needs --network-interface"),
+        (["--network-interface", "eth0", "--yes"], "--yes on eth0: only for the simulated robot on lo"),
+    ],
+)
+def test_a_run_on_hardware_is_refused_before_anything_is_started(options, words, capsys):
+    assert main(["run", "--robot", "hardware", *options]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.fixture
+def calm(tmp_path):
+    """Half a second of standing."""
+    path = tmp_path / "calm.npz"
+    save_clip(load_clip(shipped("motions", "stand.npz"), end_s=0.5), path)
+    return path
+
+
+@pytest.fixture
+def lying(tmp_path):
+    pose = np.tile([0.0, 0.0, 0.1], (25, 1)), np.tile([0.7071068, 0.0, 0.7071068, 0.0], (25, 1)), np.zeros((25, 29))
+    path = tmp_path / "lying.npz"
+    save_clip(clip_from_qpos("lying", *pose, 50.0), path)
+    return path
+
+
+def test_the_wire_tracks_as_well_as_one_process_and_what_cannot_be_entered_is_left_out(calm, lying, tmp_path, capsys):
+    out = tmp_path / "wire.json"
+    # At most 1: half a second is short, one tick's difference of the two paths counts for much of it.
+    code = main(["eval", "wire", "--motions", f"{calm},{lying}", "--most", "1", "--json", str(out)])
+    document = json.loads(out.read_text())
+    assert (code, document["passed"], document["summary"]["failed"]) == (0, True, [])
+    (row,) = document["rows"]
+    assert row["failure"] == "" and 0.0 < row["wire_m"] < 0.05 and abs(row["difference"]) < 1.0
+    assert list(document["summary"]["left_out"]) == ["lying"]
+    assert "left out: " in capsys.readouterr().out
+
+
+def test_clips_that_no_standing_robot_can_enter_are_refused_by_name(lying, capsys):
+    assert main(["eval", "wire", "--motions", str(lying)]) == 2
+    assert "none of these motions begins where a standing robot can enter it: lying" in capsys.readouterr().err
+
+
+def test_a_clip_fails_by_its_own_difference_or_its_fault():
+    def result(clip, wire_m, failure=""):
+        return WireResult(clip=clip, delay_ms=0, in_process_m=0.040, wire_m=wire_m, failure=failure)
+
+    results = [result("same", 0.041), result("worse", 0.046), result("fallen", 0.040, "it fell")]
+    summary = summarize_paths(results, most=0.1)
+    assert set(summary["failed"]) == {"worse", "fallen"} and summary["worst_clip"] == "worse"
+    assert summary["worst_difference"] == pytest.approx(0.15)
