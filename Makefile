@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?=
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons test-fast test-ros test-browser lint bench docs install install-train install-peers locks clean
+.PHONY: help demo test test-pythons test-fast test-ros test-browser coverage lint bench docs install install-train install-peers locks clean
 
 help:                ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -27,6 +27,10 @@ test-ros: install    ## launch tests on the simulated robot, with the ROS 2 in /
 
 test-browser: install ## the viewer in a headless Chromium; with BM_SCREENSHOTS=FOLDER it leaves a picture
 	BM_BROWSER=$${BM_BROWSER:-auto} .venv/bin/python -m pytest -q tests/bm_sim2real/test_viewer_browser.py
+
+coverage: install    ## lines that the tests run, a row for each package; which are missing in reports/coverage/html
+	@if [ -x .venv-train/bin/python ]; then $(MAKE) install-train; fi
+	.venv/bin/python tools/coverage
 
 lint: install        ## ruff and pyright; all of them, even if the first complains
 	@code=0; \
