@@ -31,7 +31,8 @@ class SimRobot:
     start: Literal["hang", "stand"] = "hang"
     """On the gantry, or on its feet in the default pose."""
     lower_after: float = 4.0
-    """s of stiff motors after which the gantry lets the robot down and unhooks it; 0 = never."""
+    """s of stiff motors after which the gantry lets the robot down; it unhooks it once targets move, as somebody's who
+    balances. 0 = never."""
     lift_after: float = 0.0
     """s of lying with damped motors after which the gantry picks the robot up again; 0 = never."""
     delay_ms: int = 0

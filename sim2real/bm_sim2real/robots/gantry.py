@@ -1,6 +1,7 @@
 """A simulated gantry that looks after itself.
 
-It lets the robot down once its motors have been stiff for a while, and picks it up again once it lies damped.
+It lets the robot down once its motors have been stiff for a while, unhooks it once somebody balances it, and picks it
+up again once it lies damped.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ _LOWER_S = 1.0
 _LOWER_M = 0.06
 """1 cm more than the clearance under the soles."""
 _LEGS = slice(0, 12)
+_STILL_TICKS = 50
+"""For which targets may stand still while somebody balances: a policy's move in each of its periods, a pose's never."""
 _LYING_M = 0.5
 """Height of the pelvis below which the robot no longer stands."""
 
@@ -35,7 +38,8 @@ class Gantry:
         self._lower_ticks = round(_LOWER_S / TICK_DT)
         self._release_ticks = self._hold_ticks + self._lower_ticks + round(hold / TICK_DT)
         self._lift_ticks = round(lift_after / TICK_DT)
-        self._stiff = self._lying = 0
+        self._stiff = self._lying = self._still = 0
+        self._targets = G1.default_joint_pos[_LEGS]
 
     def tick(self, command: LowCommand | None) -> None:
         """Once each writer tick with the newest command."""
@@ -44,6 +48,7 @@ class Gantry:
             return
         is_stiff = command is not None and bool(np.all(command.kp[_LEGS] > _STIFF * G1.kp[_LEGS]))
         if is_hanging:
+            self._watch_targets(command)
             self._let_down(is_stiff)
         else:
             self._look_after_the_fallen(is_stiff)
@@ -59,5 +64,12 @@ class Gantry:
         self._stiff = self._stiff + 1 if is_stiff else 0
         if self._hold_ticks < self._stiff <= self._hold_ticks + self._lower_ticks:
             self._robot.lower(_LOWER_M / self._lower_ticks)
-        if self._stiff >= self._release_ticks:
+        if self._stiff >= self._release_ticks and self._still < _STILL_TICKS:
             self._robot.release()
+
+    def _watch_targets(self, command: LowCommand | None) -> None:
+        """Nobody at a hoist unhooks a robot that only holds a pose: on its feet it falls in 1.4 s."""
+        is_moved = command is not None and not np.array_equal(command.q[_LEGS], self._targets)
+        if command is not None and is_moved:
+            self._targets = command.q[_LEGS].copy()
+        self._still = 0 if is_moved else self._still + 1
