@@ -5,14 +5,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bm_core.diffusion.guidance.goal import GuidanceGoal
 from bm_core.errors import RobotError
 from bm_core.g1 import G1
 from bm_core.state import LowCommand, RobotState
+from bm_sim2real.faults import Fault, Reaction
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.modes import Mode
-from bm_sim2real.ros_support.diagnostics import Level, bridge_diagnoses
+from bm_sim2real.operation.messages import Step
+from bm_sim2real.ros_support.diagnostics import Level, bridge_diagnoses, policy_diagnoses
 from bm_sim2real.ros_support.ghost import ghost_of
-from bm_sim2real.ros_support.goals import read_goal
+from bm_sim2real.ros_support.goals import fill_goal, read_goal
 from bm_sim2real.ros_support.messages import (
     fill_joint_command,
     fill_robot_state,
@@ -174,3 +177,69 @@ def test_a_goal_holds_what_is_set_and_nothing_else():
     linear = SimpleNamespace(x=0.6, y=0.1, z=9.0)
     found = read_goal(goal(has_velocity=True, linear=linear, yaw_rate=-0.2, pillars=[SimpleNamespace(x=1, y=2, z=0.2)]))
     assert found.velocity == (0.6, 0.1, -0.2) and found.waypoint is None and len(found.obstacles) == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        GuidanceGoal(velocity=(0.6, 0.1, -0.2), height=0.7),
+        GuidanceGoal(waypoint=(3.0, -1.0), heading=0.5),
+        GuidanceGoal(),
+    ],
+)
+def test_a_goal_survives_the_topic(sent):
+    points = [SimpleNamespace(x=1.0, y=2.0, z=0.2)]
+    filled = goal(linear=SimpleNamespace(x=0.0, y=0.0, z=0.0), waypoint=SimpleNamespace(x=0.0, y=0.0, z=0.0))
+    fill_goal(filled, sent, points)
+    back = read_goal(filled)
+    for name in ("velocity", "waypoint", "heading", "height"):
+        assert getattr(back, name) == getattr(sent, name)
+    (pillar,) = (obstacle.shape for obstacle in back.obstacles)
+    assert (*pillar.center, pillar.radius) == (1.0, 2.0, 0.2)
+
+
+def step(**changes):
+    values = {name: None for name in Step.__dataclass_fields__}
+    values |= {"number": 7, "lost": 2, "mode": Mode.RUNNING, "motion": "walk", "is_playing": True, "held": ""}
+    return Step(**(values | {"is_armed": True} | changes))
+
+
+def policy(step, *, age_s=0.0, p99=20.5):
+    return {d.name: d for d in policy_diagnoses(step, 3, {"period": {"p50": 20.0, "p99": p99}}, age_s)}
+
+
+def test_a_policy_that_walks_in_time_is_well_and_says_what_it_walks():
+    found = policy(step())
+    assert {d.level for d in found.values()} == {Level.OK}
+    assert found["policy: operation"].message == "running, walk"
+    assert found["policy: loop"].values["lost"] == "5" and found["policy: loop"].values["period_p99_ms"] == "20.50"
+
+
+@pytest.mark.parametrize(
+    "changes, age_s, p99, name, level, words",
+    [
+        ({}, 0.6, 20.5, "policy: loop", Level.STALE, "no step for 0.6 s"),
+        ({}, 0.0, 31.0, "policy: loop", Level.WARN, "overloaded"),
+        ({"held": "no_operator"}, 0.0, 20.5, "policy: operation", Level.WARN, "held: no_operator"),
+        ({"is_playing": False, "mode": Mode.STAND}, 0.0, 20.5, "policy: operation", Level.OK, "stand"),
+        (
+            {"held": "no_operator", "fault": Fault("tilt", Reaction.DAMPING, 5, "0.9 rad", source="guard")},
+            0.0,
+            20.5,
+            "policy: operation",
+            Level.ERROR,
+            "tilt",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_policy_is_said_with_its_level(changes, age_s, p99, name, level, words):
+    found = policy(step(**changes), age_s=age_s, p99=p99)[name]
+    assert found.level is level and words in found.message
+
+
+def test_corrupt_readings_are_a_warning_and_the_battery_is_shown():
+    status = {"counters": {"corrupt": 3}, "battery_percent": 41.4, "mode": "stand", "is_armed": True}
+    found = {d.name: d for d in bridge_diagnoses(status, 0.0, GuardLimits())}
+    assert found["bridge: link"].level is Level.WARN and "3 corrupt readings" in found["bridge: link"].message
+    assert found["bridge: motors"].values["battery_percent"] == "41"
+    assert found["bridge: guard"].message == "stand, armed"

@@ -65,10 +65,13 @@ class EvalDiffusion:
     """Runs that the report shows in full; failures come first."""
 
     def __call__(self) -> int:
+        from bm_core.errors import ConfigError
         from bm_sim2real.commands.progress import cores, tracked, wide_console
         from bm_sim2real.planning.evaluation import row, run_evaluation, summarize
         from bm_sim2real.result_json import write_result
 
+        if self.runs < 1:
+            raise ConfigError(f"--runs {self.runs}: must be at least 1")
         console = wide_console()
         rows: list[dict[str, Any]] = []
         summaries: list[dict[str, Any]] = []

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bm_sim2real.diffusion_tasks.guided_task import GuidedTask
-from bm_sim2real.diffusion_tasks.lanes import Lane
 from bm_sim2real.diffusion_tasks.tasks import LaneTask, WaypointTask
 from bm_sim2real.markers import Marker, goal_markers, obstacle_markers
 from bm_sim2real.planning.episode import EpisodeResult, Task, run_episode
@@ -85,10 +84,6 @@ class RunRecording:
             radius = self.task.goal_radius
             return [MapGoal(place=self.task.lane.goal, radius=radius, reached=bool(values.get("reached")))]
         return []
-
-
-def _circles(lane: Lane, time: float) -> list[tuple[float, float, float]]:
-    return [(float(x), float(y), lane.config.radius) for x, y in lane.centers_at(time)[0]]
 
 
 def record_run(config: DiffusionEvaluation, seed: int) -> RunRecording:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from bm_core.g1 import CONTROL_DT, G1
+from bm_core.g1 import CONTROL_DT
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.operation.messages import Step
 
@@ -115,12 +115,6 @@ def _operation(step: Step) -> Diagnosis:
         return Diagnosis(name="policy: operation", level=Level.WARN, message=f"held: {step.held}", values=values)
     text = f"{step.mode.value}, {step.motion}" if step.is_playing else step.mode.value
     return Diagnosis(name="policy: operation", level=Level.OK, message=text, values=values)
-
-
-def clamped_joints(counts: list[int]) -> str:
-    """The three joints with the highest counts, for a log line."""
-    ranked = sorted(zip(counts, G1.joint_names, strict=False), reverse=True)
-    return ", ".join(f"{name} {count}" for count, name in ranked[:3] if count) or "none"
 
 
 def _timing(name: str, numbers: Mapping[str, float]) -> dict[str, str]:
