@@ -12,8 +12,12 @@ import pytest
 import unitree_wire  # noqa: F401  the DDS extra, and a tag of our own
 
 from bm_core.data import shipped
+from bm_core.errors import RobotError
 from bm_core.motion import clip_from_qpos, load_clip, save_clip
+from bm_sim2real.bridge.client import BridgeClient
+from bm_sim2real.bridge.config import BridgeConfig
 from bm_sim2real.cli import main
+from bm_sim2real.mirror import show_mirror
 from bm_sim2real.wire_evaluation import WireResult, summarize_paths
 
 PATIENCE_S = 120.0
@@ -29,16 +33,9 @@ def run_hardware(*options):
     return subprocess.run([*BM, *words], capture_output=True, text=True, timeout=PATIENCE_S)
 
 
-@pytest.fixture
-def bridged_robot(tmp_path):
-    """(process of `bm bridge`, process of `bm sim-robot`, the bridge's log)"""
-    log = tmp_path / "events.jsonl"
-    robot = start("sim-robot", "--ignore-interrupt", stdout=subprocess.PIPE)
-    # As wide as ages may be: this computer may stand still for a second, and that is not what is tested.
-    words = ("bridge", "--network-interface", "lo", "--stall-allowance", "2", "--wait", str(PATIENCE_S))
-    bridge = start(*words, "--log", str(log), stdout=subprocess.PIPE)
-    yield bridge, robot, log
-    for process in (bridge, robot):
+def end(*processes):
+    """With SIGTERM, or else by force."""
+    for process in processes:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
@@ -48,19 +45,45 @@ def bridged_robot(tmp_path):
             process.communicate()
 
 
+@pytest.fixture
+def robot():
+    """`bm sim-robot`"""
+    process = start("sim-robot", "--ignore-interrupt", stdout=subprocess.PIPE)
+    yield process
+    end(process)
+
+
+@pytest.fixture
+def bridge(robot, tmp_path):
+    """`bm bridge`, with its log"""
+    # As wide as ages may be: this computer may stand still for a second, and that is not what is tested.
+    words = ("bridge", "--network-interface", "lo", "--stall-allowance", "2", "--wait", str(PATIENCE_S))
+    process = start(*words, "--log", str(tmp_path / "events.jsonl"), stdout=subprocess.PIPE)
+    process.log = tmp_path / "events.jsonl"
+    yield process
+    end(process)
+
+
+def commands_of(robot):
+    """End it; how many commands it says that it accepted, and what it said."""
+    robot.send_signal(signal.SIGTERM)
+    told, _ = robot.communicate(timeout=PATIENCE_S)
+    assert robot.returncode == 0
+    return int(told.partition("commands: ")[2].partition(" accepted")[0]), told
+
+
 def wait_for(log, event):
     """Until the bridge has written that event."""
-    end = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + PATIENCE_S
     while not (log.exists() and f'"{event}"' in log.read_text()):
-        assert time.monotonic() < end, f"no event {event}"
+        assert time.monotonic() < deadline, f"no event {event}"
         time.sleep(0.1)
 
 
 @pytest.mark.slow
-def test_a_run_on_the_simulated_robot_through_a_bridge_that_is_there_already(bridged_robot, tmp_path):
-    bridge, robot, log = bridged_robot
+def test_a_run_on_the_simulated_robot_through_a_bridge_that_is_there_already(robot, bridge, tmp_path):
     out, record = tmp_path / "run.json", tmp_path / "run.npz"
-    wait_for(log, "start")
+    wait_for(bridge.log, "start")
     refused = run_hardware("--dry-run", "--yes")
     assert refused.returncode == 2 and "a bridge is running that does send commands" in refused.stderr
     ran = run_hardware("--yes", "--seconds", "0.5", "--record", str(record), "--json", str(out))
@@ -79,11 +102,23 @@ def test_a_run_on_the_simulated_robot_through_a_bridge_that_is_there_already(bri
     bridge.send_signal(signal.SIGTERM)
     told, _ = bridge.communicate(timeout=PATIENCE_S)
     assert bridge.returncode == 0 and "SIMULATED, ages 2 s wider than on a robot" in told
-    robot.send_signal(signal.SIGTERM)
-    told, _ = robot.communicate(timeout=PATIENCE_S)
-    assert robot.returncode == 0 and "SIMULATED G1 on lo" in told
-    accepted = int(told.partition("commands: ")[2].partition(" accepted")[0])
-    assert accepted > 1000 and ", 0 corrupt, 0 refused" in told
+    accepted, told = commands_of(robot)
+    assert accepted > 1000 and "SIMULATED G1 on lo" in told and ", 0 corrupt, 0 refused" in told
+
+
+@pytest.mark.slow
+def test_a_mirror_and_a_dry_run_with_a_bridge_of_its_own_send_nothing(robot, tmp_path):
+    pictures, said = iter(range(20)), []
+    config = BridgeConfig(first_state_s=PATIENCE_S)
+    show_mirror(config, said.append, port=0, is_over=lambda: next(pictures, None) is None)
+    assert said[0].startswith("mirror of lo, listening: http://127.0.0.1:")
+    out = tmp_path / "run.json"
+    ran = run_hardware("--dry-run", "--yes", "--seconds", "0.5", "--json", str(out))
+    fault = json.loads(out.read_text())["summary"]["fault"]
+    assert ran.returncode == (0 if fault is None else 1) and ", DRY RUN; " in ran.stdout
+    with pytest.raises(RobotError, match="no bridge"):
+        BridgeClient("lo")  # the run's own bridge has gone with it
+    assert commands_of(robot)[0] == 0
 
 
 @pytest.mark.parametrize(
