@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from bm_sim2real.process_signals import children_ignore_sigint
+from bm_sim2real.process_signals import Terminated, children_ignore_sigint
+
+_TERMINATED = 143
+"""128 + SIGTERM: exit code of a process that was told to end."""
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -38,13 +43,14 @@ def run_parallel(
             seen(results[i])
         return [results[i] for i in range(len(tasks))]
     order = sorted(range(len(tasks)), key=lambda i: -cost(tasks[i]))
+    clean = CleanEnd(work)
     context = get_context("spawn")  # fork would copy the locks and threads of onnxruntime
     with ProcessPoolExecutor(
         min(jobs, len(tasks)), context, initializer=_begin, initargs=(initializer, initargs)
     ) as pool:
         try:
-            with children_ignore_sigint():
-                futures = {pool.submit(work, tasks[i]): i for i in order}
+            with children_ignore_sigint(by_multiprocessing=True):
+                futures = {pool.submit(clean, tasks[i]): i for i in order}
             for future in as_completed(futures):
                 results[futures[future]] = future.result()
                 seen(results[futures[future]])
@@ -62,19 +68,53 @@ def end_pool(pool: ProcessPoolExecutor) -> None:
         worker.terminate()
 
 
-def end_with_parent() -> None:
-    """In a process of a pool: end as soon as the one that started it is gone, however that came about."""
+# -- in a process of a pool
+
+_is_working = False
+_is_ending = False
+
+
+def begin_worker() -> None:
+    """SIGTERM ends this process after it has cleaned up behind its task; so does the death of the one above it."""
     parent = parent_process()
     assert parent is not None
-    threading.Thread(target=_wait_and_end, args=(parent.sentinel,), name="parent", daemon=True).start()
+    signal.signal(signal.SIGTERM, _end_worker)
+    threading.Thread(target=_outlive_nobody, args=(parent.sentinel,), name="parent", daemon=True).start()
 
 
-def _wait_and_end(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
+@dataclass(frozen=True)
+class CleanEnd(Generic[Task, Result]):
+    """`work` with the temporary files and shared memory of a task gone before the process is."""
+
+    work: Callable[[Task], Result]
+
+    def __call__(self, task: Task) -> Result:
+        global _is_working
+        _is_working = True
+        try:
+            return self.work(task)
+        except Terminated:
+            os._exit(_TERMINATED)
+        finally:
+            _is_working = False
+
+
+def _end_worker(*_: object) -> None:
+    global _is_ending
+    if _is_ending:  # the pool says it once more; cleaning up must not be interrupted
+        return
+    _is_ending = True
+    if not _is_working:
+        os._exit(_TERMINATED)
+    raise Terminated
+
+
+def _outlive_nobody(parent: int) -> None:
+    connection.wait([parent])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _begin(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
-    end_with_parent()
+    begin_worker()
     if initializer is not None:
         initializer(*initargs)

@@ -54,19 +54,20 @@ def sigterm_raises() -> Iterator[None]:
 
 
 @contextmanager
-def children_ignore_sigint() -> Iterator[None]:
+def children_ignore_sigint(*, by_multiprocessing: bool = False) -> Iterator[None]:
     """Processes that are started in the block leave Ctrl-C, which a terminal sends to all, to this one.
 
     From their first instruction on: a handler of their own would come after their imports, and each would print a
     traceback until then. For this process Ctrl-C is only put off until the end of the block.
+    `by_multiprocessing`: who starts them, instead of subprocess.
     """
     if not hasattr(signal, "pthread_sigmask"):  # not a POSIX system
         yield
         return
-    from multiprocessing import resource_tracker
+    if by_multiprocessing:
+        from multiprocessing import resource_tracker
 
-    # It starts with the first child, and would lift the block on its way.
-    resource_tracker.ensure_running()
+        resource_tracker.ensure_running()  # or it would start with the first child, and lift the block on its way
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 
 from bm_sim2real.commands.progress import cores
-from bm_sim2real.parallel import end_pool, end_with_parent
+from bm_sim2real.parallel import CleanEnd, begin_worker, end_pool
 from bm_sim2real.process_signals import children_ignore_sigint
 from bm_sim2real.rendering import mesh_model_path
 from bm_sim2real.video_clip import FRAME_STEPS, ClipVideo, VideoJob, drawing_s, film
@@ -102,8 +102,8 @@ def _pool() -> ProcessPoolExecutor:
 
 def _submitted(pool: ProcessPoolExecutor, job: VideoJob) -> Future[ClipVideo]:
     try:
-        with children_ignore_sigint():  # the parent ends this process
-            return pool.submit(_film, job)
+        with children_ignore_sigint(by_multiprocessing=True):  # the parent ends this process
+            return pool.submit(CleanEnd(_film), job)
     except BrokenProcessPool as error:
         failed: Future[ClipVideo] = Future()
         failed.set_exception(error)
@@ -112,7 +112,7 @@ def _submitted(pool: ProcessPoolExecutor, job: VideoJob) -> Future[ClipVideo]:
 
 def _give_way() -> None:
     """Lower priority and one thread, also for the software renderer: OpenGL and BLAS read that when they are loaded."""
-    end_with_parent()
+    begin_worker()
     os.environ["LP_NUM_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = "1"
     if hasattr(os, "nice"):

@@ -19,7 +19,7 @@ from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
 from bm_sim2real.guard import damping_command
 from bm_sim2real.guard_limits import GuardLimits
-from bm_sim2real.process_signals import Stop
+from bm_sim2real.process_signals import Stop, children_ignore_sigint
 from bm_sim2real.robots.simulation_config import TICK_DT
 from bm_sim2real.robots.unitree.dds import DdsLink, RawWriter
 from bm_sim2real.robots.unitree.low_command import LowCommandPacker
@@ -93,7 +93,8 @@ class Guardian:
         fd = self._memory.fd
         command = [sys.executable, "-m", "bm_sim2real.bridge.writer", self._config.to_json(), str(fd)]
         # The inherited file keeps its lock: should the guardian die, an orphaned writer still owns the robot.
-        child = subprocess.Popen(command, pass_fds=(fd,))
+        with children_ignore_sigint():
+            child = subprocess.Popen(command, pass_fds=(fd,))
         self._memory.words[Word.WRITER_PID] = child.pid
         return child
 

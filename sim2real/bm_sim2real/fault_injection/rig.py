@@ -6,6 +6,7 @@ inside the process that takes its place.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Callable
@@ -123,14 +124,26 @@ class Rig:
         """Whether an operator is there."""
         self.random = np.random.default_rng(seed)
         self._ticks = 0
-        self._folder = tempfile.TemporaryDirectory()
+        with contextlib.ExitStack() as ends:
+            self._build(seed, ends)
+            self._ends = ends.pop_all()
+
+    def _build(self, seed: int, ends: contextlib.ExitStack) -> None:
+        """Every part leaves word in `ends` of how it goes: who is stopped half-way must leave nothing either."""
+        folder = ends.enter_context(tempfile.TemporaryDirectory())
+        self._log_file = Path(folder) / "events.jsonl"
         self.body = FaultyBody()
-        self.robot = LockstepUnitree(self.body, WireConfig(seed=seed), network)
+        self.robot = LockstepUnitree(self.body, WireConfig(seed=seed), self.network)
+        ends.callback(self.robot.close)
         self.robot.connect()
-        driver.place(self.body)
+        self.driver.place(self.body)
+        ends.callback(memory_path("lo").unlink, missing_ok=True)
         self.memory = BridgeMemory.create("lo")
-        self.log = EventLog(Path(self._folder.name) / "events.jsonl", "writer")
-        self.guardian = StandInGuardian(self.memory, network)
+        ends.callback(self.memory.close)
+        self.log = EventLog(self._log_file, "writer")
+        ends.callback(self.log.close)
+        self.guardian = StandInGuardian(self.memory, self.network)
+        ends.callback(self.guardian.close)
         self.is_writer_alive = True
         """False: killed or stopped; the bridge's core ticks no more."""
         config = BridgeConfig(guardian_guid=self.guardian.guid)
@@ -173,16 +186,11 @@ class Rig:
     def events(self) -> list[dict[str, Any]]:
         """The bridge's own record; ends it."""
         self.log.close()
-        return read_events(Path(self._folder.name) / "events.jsonl")
+        return read_events(self._log_file)
 
     def close(self) -> None:
         """Both ends of the link, guardian, memory and log."""
-        self.guardian.close()
-        self.robot.close()
-        self.memory.close()
-        memory_path("lo").unlink(missing_ok=True)
-        self.log.close()
-        self._folder.cleanup()
+        self._ends.close()
 
     def _bare_tick(self) -> None:
         if self.is_writer_alive:

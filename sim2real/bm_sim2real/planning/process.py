@@ -34,7 +34,8 @@ class ProcessSource:
         context = get_context("spawn")  # fork would copy the locks and threads of onnxruntime
         self._link, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, make), name="planner", daemon=True)
-        with children_ignore_sigint():  # Ctrl-C is the policy's to answer: the robot still has to brake
+        # Ctrl-C is the policy's to answer: the robot still has to brake.
+        with children_ignore_sigint(by_multiprocessing=True):
             self._process.start()
         theirs.close()
         kind, value = self._receive(ready_s) or (_FAILED, self.reason or f"not ready within {ready_s} s")
