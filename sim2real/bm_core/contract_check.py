@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from bm_core.contract import REFERENCES, Contract
 from bm_core.errors import BundleError
 from bm_core.g1 import CONTROL_DT, G1, RobotSpec
 from bm_core.observation_terms import WINDOW_TERM, ObservationTerm, term_dim
+
+if TYPE_CHECKING:
+    from bm_core.diffusion.contract import DiffusionContract
 
 _EFFORT_TOLERANCE = 1e-3
 """Relative. The limits are the motors' data sheet: a policy cannot have others."""
@@ -29,7 +33,7 @@ def check_contract(contract: Contract, where: str, robot: RobotSpec = G1) -> Non
     if contract.first_frame < 0:
         raise BundleError(f"{where}: first_frame is {contract.first_frame}, 0 or more expected")
     _check_joint_names(contract.action.joint_names, where, robot)
-    _check_joint_numbers(contract, where, robot)
+    check_joint_numbers(contract, where, robot, last_action=contract.last_action)
     _check_bodies(contract, where, robot)
     _check_terms(contract.observations, where)
 
@@ -45,7 +49,13 @@ def _check_joint_names(names: Sequence[str], where: str, robot: RobotSpec) -> No
             raise BundleError(f"{where}: joint '{name}' of {robot.name} is missing")
 
 
-def _check_joint_numbers(contract: Contract, where: str, robot: RobotSpec) -> None:
+def check_joint_numbers(
+    contract: Contract | DiffusionContract, where: str, robot: RobotSpec = G1, **more: Sequence[float]
+) -> None:
+    """BundleError unless gains, scales, limits and pose are numbers for each joint that a motor can follow.
+
+    `more`: other columns with a finite number for each joint.
+    """
     names = contract.action.joint_names
     columns = {
         "action.scale": contract.action.scale,
@@ -53,7 +63,7 @@ def _check_joint_numbers(contract: Contract, where: str, robot: RobotSpec) -> No
         "stiffness": contract.stiffness,
         "damping": contract.damping,
         "effort_limit": contract.effort_limit,
-        "last_action": contract.last_action,
+        **more,
     }
     for field, numbers in columns.items():
         if len(numbers) != len(names):

@@ -9,6 +9,7 @@ from typing import Any
 
 from bm_core import strict_json
 from bm_core.contract import ActionSpec, Training
+from bm_core.contract_check import check_joint_numbers
 from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.errors import BundleError
@@ -93,7 +94,10 @@ def diffusion_contract_from_dict(data: dict[str, Any], where: str) -> DiffusionC
     if version != SCHEMA_VERSION:
         raise BundleError(f"{where}: schema_version is {version!r}, {SCHEMA_VERSION} expected; export the bundle again")
     # Settings that are younger than the bundle take their defaults: guidance is tuned, not trained.
-    guidance = {**dataclasses.asdict(GuidanceSpec()), **data.get("guidance", {})}
+    given = data.get("guidance", {})
+    if not isinstance(given, dict):
+        raise BundleError(f"{where}.guidance: an object expected, found a {type(given).__name__}")
+    guidance = {**dataclasses.asdict(GuidanceSpec()), **given}
     contract = strict_json.build(DiffusionContract, {**data, "guidance": guidance}, where)
     _check(contract, where)
     return contract
@@ -108,15 +112,6 @@ def _check(contract: DiffusionContract, where: str) -> None:
         raise BundleError(f"{where}: action.joint_names are not {G1.name}'s, in its order")
     if contract.precision not in PRECISIONS:
         raise BundleError(f"{where}: precision is '{contract.precision}'; known are {', '.join(PRECISIONS)}")
-    columns = {
-        "action.scale": contract.action.scale,
-        "action.default_joint_pos": contract.action.default_joint_pos,
-        "stiffness": contract.stiffness,
-        "damping": contract.damping,
-        "effort_limit": contract.effort_limit,
-    }
-    for name, numbers in columns.items():
-        if len(numbers) != len(G1.joint_names):
-            raise BundleError(f"{where}: {name} has {len(numbers)} numbers for {len(G1.joint_names)} joints")
+    check_joint_numbers(contract, where)
     if contract.spec.action == "joint" and contract.spec.layout.step_width != len(G1.joint_names):
         raise BundleError(f"{where}: joint actions of {contract.spec.layout.step_width} numbers")
