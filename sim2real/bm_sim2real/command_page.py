@@ -23,7 +23,12 @@ _HEAD = """# Commands
 Generated from the code by `make docs`; a test keeps it current. `bm COMMAND --help` says the same in the terminal.
 
 Exit codes of all commands: 0 passed, 1 measured and failed, 2 could not run (one line says why and what to do), 130
-interrupted. `--debug` with any command shows the traceback behind that line.
+interrupted (Ctrl-C), 143 terminated (SIGTERM). What runs until it is told to end (`bm view`, `bridge`, `sim-robot`,
+training) ends with 0. `--debug` with any command shows the traceback behind that line.
+
+Files appear whole or not at all, and an older file stays until the new one is there. Whether the place of a result can
+be written is looked at before the work; if writing fails all the same, the result of a measurement is kept among the
+temporary files, and the line says where.
 """
 
 

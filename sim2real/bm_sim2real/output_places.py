@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from bm_core.atomic_file import check_file_place, check_folder_place
+from bm_core.errors import ConfigError
 
 FILES = ("json", "junit", "png", "plot", "record", "truth", "log")
 """Options that name a file to write."""
@@ -33,7 +34,8 @@ def check_output_places(command: object) -> None:
         place = getattr(command, name)
         if place is None:
             continue
-        if name in FILES or place.suffix in SUFFIXES or place.is_file():
-            check_file_place(place)
-        else:
-            check_folder_place(place)
+        is_file = name in FILES or place.suffix in SUFFIXES or (name == "out" and place.is_file())
+        try:
+            check_file_place(place) if is_file else check_folder_place(place)
+        except ConfigError as error:
+            raise ConfigError(f"--{name.replace('_', '-')} {error}") from error

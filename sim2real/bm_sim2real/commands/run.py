@@ -65,7 +65,7 @@ class Run:
     friction: float = 1.0
     """Between soles and floor."""
     record: Path | None = None
-    """Record every control step to this .h5 or .npz."""
+    """Record every control step to this .h5 or .npz; .h5 grows as NAME.part.h5, which a crash or a full disk leaves."""
     provider: str = "cpu"
     """Execution provider of the network: auto, cpu, cuda or tensorrt; falls back to the CPU with a warning."""
     json: Path | None = None
