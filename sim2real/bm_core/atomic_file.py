@@ -49,7 +49,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
             _remove_empty(missing)
 
 
-def atomic_write_bytes(path: str | Path, data: bytes | memoryview) -> None:
+def atomic_write_bytes(path: str | Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all. Raises ConfigError if that cannot be done."""
     with replacing(path) as partial:
         partial.write_bytes(data)

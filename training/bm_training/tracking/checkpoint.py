@@ -104,4 +104,4 @@ def set_random_states(states: dict[str, Any]) -> None:
 def _write(state: dict[str, Any], path: Path) -> None:
     file = io.BytesIO()  # on a full disk torch raises something that nobody could tell from a bug
     torch.save(state, file)
-    atomic_write_bytes(path, file.getbuffer())
+    atomic_write_bytes(path, file.getvalue())
