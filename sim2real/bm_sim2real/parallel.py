@@ -62,10 +62,10 @@ def run_parallel(
 
 def end_pool(pool: ProcessPoolExecutor) -> None:
     """At once: what its processes still do is not wanted any more, and Ctrl-C must not wait for it."""
-    workers = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for worker in workers:
+    for worker in list((pool._processes or {}).values()):
         worker.terminate()
+    # Waited for, or the pool's thread would still be ending while Python does, which prints a traceback.
+    pool.shutdown(wait=True, cancel_futures=True)
 
 
 # -- in a process of a pool

@@ -70,9 +70,33 @@ def children_ignore_sigint(*, by_multiprocessing: bool = False) -> Iterator[None
         resource_tracker.ensure_running()  # or it would start with the first child, and lift the block on its way
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        with _put_off():
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _put_off() -> Iterator[None]:
+    """What SIGINT and SIGTERM do here, they do at the end of the block: a child half begun would print a traceback.
+
+    A mask alone does not do that: it holds for one thread, and the signal would go to another.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    come: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, _: come.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in come:
+            signal.raise_signal(number)
 
 
 def _raise_terminated(*_: object) -> None:
