@@ -6,9 +6,10 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from bm_sim2real.process_signals import Terminated, children_ignore_sigint
@@ -49,9 +50,14 @@ def run_parallel(
         min(jobs, len(tasks)), context, initializer=_begin, initargs=(initializer, initargs)
     ) as pool:
         try:
+            # Not as_completed: Ctrl-C would leave it with locks of futures that the pool's thread then waits for.
+            finished: SimpleQueue[Future[Result]] = SimpleQueue()
             with children_ignore_sigint(by_multiprocessing=True):
                 futures = {pool.submit(clean, tasks[i]): i for i in order}
-            for future in as_completed(futures):
+                for future in futures:
+                    future.add_done_callback(finished.put)
+            for _ in tasks:
+                future = finished.get()
                 results[futures[future]] = future.result()
                 seen(results[futures[future]])
         except BaseException:

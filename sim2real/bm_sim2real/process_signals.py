@@ -70,17 +70,18 @@ def children_ignore_sigint(*, by_multiprocessing: bool = False) -> Iterator[None
         resource_tracker.ensure_running()  # or it would start with the first child, and lift the block on its way
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with _put_off():
+        with signals_put_off():
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
-def _put_off() -> Iterator[None]:
-    """What SIGINT and SIGTERM do here, they do at the end of the block: a child half begun would print a traceback.
+def signals_put_off() -> Iterator[None]:
+    """What SIGINT and SIGTERM do here, they do at the end of the block; for blocks that must not be left half done.
 
-    A mask alone does not do that: it holds for one thread, and the signal would go to another.
+    A child half begun would print a traceback; a lock that an exception leaves taken, others wait for. A mask alone
+    does not do that: it holds for one thread, and the signal would go to another.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -34,7 +34,8 @@ SETTLE_SHARE = 1.0 / 3.0
 LATE = 2.0
 """ms from which a tick counts as late: one period."""
 SAMPLE_S = 5.0
-_PATIENCE_S = 30.0
+_PATIENCE_S = 120.0
+"""For a process that starts or ends, on a machine that is busy with others."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -68,7 +69,7 @@ class Soak:
     """The processes of one run; `close` ends them."""
 
     def __init__(self, policy: Path, clips: list[Path]) -> None:
-        """RobotError if the bridge does not come up."""
+        """Returns when the client has armed. RobotError if bridge or client do not come up."""
         self._folder = tempfile.TemporaryDirectory()
         self._out = Path(self._folder.name)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -80,6 +81,7 @@ class Soak:
             arguments = (str(self.processes["simulated robot"].pid), str(policy), *map(str, clips))
             self._start("client", "walk", str(self._out / "client.json"), *arguments)
             self._start("bare loop", "idle", str(self._out / "idle.json"))
+            self._wait_for_client()
         except BaseException:
             self.close()
             raise
@@ -120,6 +122,14 @@ class Soak:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(writer, signal.SIGKILL)
         self._folder.cleanup()
+
+    def _wait_for_client(self) -> None:
+        """Before it is at work there is nothing to measure; if it has ended, `run` says so."""
+        end = time.monotonic() + _PATIENCE_S
+        while not self.monitor.status().get("is_armed") and self.processes["client"].poll() is None:
+            if time.monotonic() > end:
+                raise RobotError(f"soak: the client has not armed within {_PATIENCE_S:g} s; {self._log()}")
+            time.sleep(0.05)
 
     def _told(self, name: str, file: str) -> dict[str, Any]:
         """What a process wrote at its end. One that was still starting when it was told to end wrote nothing."""

@@ -82,17 +82,21 @@ class _Walker:
         """Until SIGTERM."""
         make_realtime(priority=50)
         while not self._stop.requested:
-            try:
-                self._live()
-            except RobotError as error:
-                self._faults.append(str(error))
+            self._note(self._live)
             if self._loop.fault is not None:
                 self._faults.append(str(self._loop.fault))
             if not self._stop.requested:
-                self._again()
+                self._note(self._again)
         self._loop.damp(1.0)
         self._out.write_text(json.dumps({"played": self._played, "faults": self._faults}))
         return 0
+
+    def _note(self, act: Callable[[], None]) -> None:
+        """Also a refused reset is one fault more, and no end of hours of walking."""
+        try:
+            act()
+        except RobotError as error:
+            self._faults.append(str(error))
 
     def _live(self) -> None:
         """From the gantry on, clip after clip, until a fault or the end."""

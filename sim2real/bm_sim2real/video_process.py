@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 from bm_sim2real.commands.progress import cores
 from bm_sim2real.parallel import CleanEnd, begin_worker, end_pool
-from bm_sim2real.process_signals import children_ignore_sigint
+from bm_sim2real.process_signals import children_ignore_sigint, signals_put_off
 from bm_sim2real.rendering import mesh_model_path
 from bm_sim2real.video_clip import FRAME_STEPS, ClipVideo, VideoJob, drawing_s, film
 
@@ -62,8 +62,9 @@ class VideoProcess:
         while self.finished < self.queued and time.monotonic() < deadline:
             if on_wait is not None:
                 on_wait()
-            pending = [future for _, future in self._films.values() if not future.done()]
-            wait(pending, timeout=min(0.25, max(0.0, deadline - time.monotonic())), return_when=FIRST_COMPLETED)
+            with signals_put_off():  # `wait` would keep locks of futures that the pool's thread then waits for
+                pending = [future for _, future in self._films.values() if not future.done()]
+                wait(pending, timeout=min(0.25, max(0.0, deadline - time.monotonic())), return_when=FIRST_COMPLETED)
         films, missing = {}, {}
         for name, (_, future) in self._films.items():
             if not future.done():

@@ -20,7 +20,8 @@ from bm_sim2real.cli import main
 from bm_sim2real.mirror import show_mirror
 from bm_sim2real.wire_evaluation import WireResult, summarize_paths
 
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
+"""For a process that starts or ends: beside measured processes at real-time priority others hardly run."""
 BM = [sys.executable, "-c", "import sys; from bm_sim2real.cli import main; sys.exit(main(sys.argv[1:]))"]
 
 
