@@ -90,6 +90,7 @@ def test_a_resumed_run_goes_on_in_its_stage(monkeypatch, curriculum):
     [
         ("stages: []", "no stages"),
         ("motions: []", "one list, stages"),
+        ("stages: []\nstages: [{name: a, motions: ['*']}]", "'stages' twice"),
         ("stages: [{name: a}]", "needs name, and motions or termination_scale"),
         ("stages: [{name: a, motions: walk}]", "list of patterns"),
         ("stages: [{name: a, motions: ['*'], after: 3}]", "unknown key 'after'"),

@@ -23,9 +23,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bm_core.errors import ConfigError
+from bm_core.strict_yaml import read_yaml
 
 _KEYS = ("name", "motions", "at_iteration", "at_completion", "termination_scale")
 
@@ -90,10 +89,7 @@ class Curriculum:
 
 def read_curriculum(file: Path) -> tuple[Stage, ...]:
     """Stages of a YAML file. ConfigError names file, stage, key and what is allowed."""
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{file}: not readable as YAML: {' '.join(str(error).split())}") from error
+    document = read_yaml(file)
     if not isinstance(document, dict) or set(document) != {"stages"} or not isinstance(document["stages"], list):
         raise ConfigError(f"{file}: must be one list, stages")
     stages = tuple(_stage(f"{file}: stages[{index}]", item) for index, item in enumerate(document["stages"]))
