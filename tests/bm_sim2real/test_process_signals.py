@@ -20,14 +20,25 @@ def thread():
     other.join()
 
 
+@pytest.fixture
+def taken():
+    """Waits until a thread, any, has taken a signal."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer)
+    yield lambda: os.read(reader, 1)
+    signal.set_wakeup_fd(before)
+    os.close(reader)
+    os.close(writer)
+
+
 @pytest.mark.parametrize(("number", "what"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
-def test_a_signal_comes_when_the_processes_have_begun(number, what, thread):
+def test_a_signal_comes_when_the_processes_have_begun(number, what, thread, taken):
     steps = []
     with sigterm_raises(), pytest.raises(what):
         with children_ignore_sigint():
             os.kill(os.getpid(), number)
-            for _ in range(1000):  # a handler runs between two instructions
-                pass
+            taken()
             steps.append("begun")
         steps.append("went on")
     assert steps == ["begun"]
