@@ -19,3 +19,8 @@ class ConfigError(BmError):
 
 class RobotError(BmError):
     """A robot, real or simulated, that cannot be reached or is not the one expected."""
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, for a message of one line; its class if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bm_core.errors import ClipError
+from bm_core.errors import ClipError, one_line
 
 CORRUPT_NPZ = (
     ValueError, OSError, EOFError, KeyError, OverflowError, MemoryError, NotImplementedError, SyntaxError,
@@ -34,7 +34,7 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
                 f"{path.name}: holds Python objects, which are not read because they can run code; "
                 "save plain arrays (numbers and strings)"
             ) from error
-        raise ClipError(f"{path.name}: corrupt .npz archive ({_one_line(error)}); copy it again") from error
+        raise ClipError(f"{path.name}: corrupt .npz archive ({one_line(error)}); copy it again") from error
 
 
 def require_file(path: Path) -> None:
@@ -71,7 +71,3 @@ def one_number(label: str, arrays: dict[str, NDArray[Any]], key: str) -> float:
     if not np.isfinite(value):
         raise ClipError(f"{label}: {key} is {value}, a finite number expected")
     return value
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

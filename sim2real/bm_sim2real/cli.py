@@ -14,13 +14,12 @@ from collections.abc import Callable, Sequence
 from bm_core.atomic_file import CANNOT_WRITE, NO_ROOM
 from bm_core.errors import BmError
 from bm_sim2real.command_table import Command, find_commands
-from bm_sim2real.process_signals import Terminated, sigterm_raises
+from bm_sim2real.process_signals import TERMINATED, Terminated, sigterm_raises
 
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-TERMINATED = 143
-"""128 + SIGINT, SIGPIPE and SIGTERM, what a shell expects."""
+"""128 + SIGINT and 128 + SIGPIPE, what a shell expects."""
 
 EXTRA_OF_MODULE = {
     "mujoco": "sim",

@@ -12,10 +12,7 @@ from multiprocessing import connection, get_context, parent_process
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from bm_sim2real.process_signals import Terminated, children_ignore_sigint
-
-_TERMINATED = 143
-"""128 + SIGTERM: exit code of a process that was told to end."""
+from bm_sim2real.process_signals import TERMINATED, Terminated, children_ignore_sigint
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -100,7 +97,7 @@ class CleanEnd(Generic[Task, Result]):
         try:
             return self.work(task)
         except Terminated:
-            os._exit(_TERMINATED)
+            os._exit(TERMINATED)
         finally:
             _is_working = False
 
@@ -111,7 +108,7 @@ def _end_worker(*_: object) -> None:
         return
     _is_ending = True
     if not _is_working:
-        os._exit(_TERMINATED)
+        os._exit(TERMINATED)
     raise Terminated
 
 

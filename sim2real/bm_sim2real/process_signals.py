@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+TERMINATED = 143
+"""128 + SIGTERM: exit code of a process that was told to end, as a shell expects it."""
+
 
 class Stop:
     """Set by the first SIGINT or SIGTERM from its construction on."""

@@ -13,7 +13,7 @@ pytest.importorskip("onnxruntime")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 
-from diffusion_data import clip, tiny_model, tiny_spec  # noqa: E402
+from diffusion_data import clip, latent_spec, save_run, tiny_model, tiny_spec  # noqa: E402
 
 from bm_core.bundle import Bundle  # noqa: E402
 from bm_core.contract import Training  # noqa: E402
@@ -209,35 +209,21 @@ def test_equal_models_give_equal_files(tmp_path):
 
 def test_a_checkpoint_gives_its_averaged_weights_and_where_they_are_from(tmp_path):
     model = tiny_model()
-    state = {
-        "format": 1,
-        "kind": "diffusion",
-        "step": 42,
-        "model": dataclasses.asdict(model.config),
-        "spec": tiny_spec().to_json(),
-        "ema": model.state_dict(),
-        "provenance": {"commit": "0123abc", "data_sha256": "ab" * 32},
-    }
-    folder = tmp_path / "walk" / "checkpoints"
-    folder.mkdir(parents=True)
-    torch.save(state, folder / "model_000042.pt")
+    save_run(tmp_path / "walk", provenance={"commit": "0123abc", "data_sha256": "ab" * 32})
     trained = load_diffusion(tmp_path / "walk")
     assert trained.training.run == "walk" and trained.training.steps == 42
     torch.testing.assert_close(trained.model.state_dict(), model.state_dict(), rtol=0, atol=0)
-    torch.save(state | {"kind": "tracker"}, folder / "model_000042.pt")
+    save_run(tmp_path / "walk", kind="tracker")
     with pytest.raises(ConfigError, match="tracker's checkpoint"):
         load_diffusion(tmp_path / "walk")
 
 
 def test_a_latent_policy_carries_its_decoder_and_says_what_it_feels(tmp_path):
-    from bm_core.diffusion.spec import NormaliserSpec
     from bm_sim2real.planning.decoder import ActionDecoder
     from bm_training.diffusion.latent_model import ActionAutoencoder, LatentConfig
     from bm_training.diffusion.model import MODELS, TokenTransformer
 
-    layout = dataclasses.replace(tiny_spec().layout, step_width=32)
-    flat = {"offset": (0.0,) * 64, "scale": (1.0,) * 64, "low": (-4.0,) * 64, "high": (4.0,) * 64}
-    spec = dataclasses.replace(tiny_spec(), action="latent", layout=layout, actions=NormaliserSpec(**flat))
+    spec = latent_spec()
     torch.manual_seed(0)
     model = TokenTransformer(MODELS["tiny"], spec).eval().requires_grad_(False)
     seen = [("command", 58), ("base_ang_vel", 3), ("joint_pos", 29), ("joint_vel", 29), ("actions", 29)]

@@ -1,6 +1,5 @@
 """`bm export diffusion` from a training run's folder to a bundle and a document; a damaged checkpoint is named."""
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ pytest.importorskip("onnxruntime")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 
-from diffusion_data import clip, tiny_model, tiny_spec  # noqa: E402
+from diffusion_data import clip, latent_spec, save_run, tiny_model, tiny_spec  # noqa: E402
 
 from bm_core.diffusion.bundle import DiffusionBundle  # noqa: E402
 from bm_core.errors import BundleError, ConfigError  # noqa: E402
@@ -22,24 +21,6 @@ from bm_export.commands import ExportDiffusion  # noqa: E402
 from bm_export.diffusion_checkpoint import load_diffusion  # noqa: E402
 
 torch.set_num_threads(1)
-
-
-def save_run(folder, **changes):
-    """What `bm train diffusion` leaves; a change to None takes that entry out."""
-    model = tiny_model()
-    state = {
-        "format": 1,
-        "kind": "diffusion",
-        "step": 42,
-        "model": dataclasses.asdict(model.config),
-        "spec": tiny_spec().to_json(),
-        "ema": model.state_dict(),
-        "provenance": {"commit": "0123abc", "data_sha256": ["ab" * 32, "cd" * 32]},
-    }
-    (folder / "checkpoints").mkdir(parents=True)
-    kept = {key: value for key, value in {**state, **changes}.items() if value is not None}
-    torch.save(kept, folder / "checkpoints" / "model_000042.pt")
-    return folder
 
 
 @pytest.fixture
@@ -113,12 +94,9 @@ def test_weights_of_a_network_of_another_size_are_refused_with_the_files_name(tm
 
 
 def test_latent_plans_without_a_decoder_are_refused_with_what_would_help(tmp_path):
-    from bm_core.diffusion.spec import NormaliserSpec
     from bm_training.diffusion.model import MODELS, TokenTransformer
 
-    layout = dataclasses.replace(tiny_spec().layout, step_width=32)
-    flat = {"offset": (0.0,) * 64, "scale": (1.0,) * 64, "low": (-4.0,) * 64, "high": (4.0,) * 64}
-    spec = dataclasses.replace(tiny_spec(), action="latent", layout=layout, actions=NormaliserSpec(**flat))
+    spec = latent_spec()
     weights = TokenTransformer(MODELS["tiny"], spec).state_dict()
     with pytest.raises(ConfigError, match="holds no decoder; train it with --latent"):
         load_diffusion(save_run(tmp_path / "walk", spec=spec.to_json(), ema=weights))

@@ -1,5 +1,6 @@
 """Small diffusion data for the tests: rollouts of the squat clip, a tiny model on them."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -46,3 +47,32 @@ def tiny_model(seed=0, size="tiny"):
     # A fresh position table is so small that wrong positions would hardly show.
     model.positions.normal_()
     return model
+
+
+def latent_spec():
+    """The tiny spec with actions in a latent space of 32 numbers."""
+    from bm_core.diffusion.spec import NormaliserSpec
+
+    layout = dataclasses.replace(tiny_spec().layout, step_width=32)
+    flat = {"offset": (0.0,) * 64, "scale": (1.0,) * 64, "low": (-4.0,) * 64, "high": (4.0,) * 64}
+    return dataclasses.replace(tiny_spec(), action="latent", layout=layout, actions=NormaliserSpec(**flat))
+
+
+def save_run(folder, **changes):
+    """What `bm train diffusion` leaves; a change to None takes that entry out."""
+    import torch
+
+    model = tiny_model()
+    state = {
+        "format": 1,
+        "kind": "diffusion",
+        "step": 42,
+        "model": dataclasses.asdict(model.config),
+        "spec": tiny_spec().to_json(),
+        "ema": model.state_dict(),
+        "provenance": {"commit": "0123abc", "data_sha256": ["ab" * 32, "cd" * 32]},
+    }
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    kept = {key: value for key, value in {**state, **changes}.items() if value is not None}
+    torch.save(kept, folder / "checkpoints" / "model_000042.pt")
+    return folder

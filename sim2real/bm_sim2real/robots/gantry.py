@@ -69,7 +69,7 @@ class Gantry:
 
     def _watch_targets(self, command: LowCommand | None) -> None:
         """Nobody at a hoist unhooks a robot that only holds a pose: on its feet it falls in 1.4 s."""
-        is_moved = command is not None and not np.array_equal(command.q[_LEGS], self._targets)
-        if command is not None and is_moved:
+        self._still += 1
+        if command is not None and not np.array_equal(command.q[_LEGS], self._targets):
             self._targets = command.q[_LEGS].copy()
-        self._still = 0 if is_moved else self._still + 1
+            self._still = 0

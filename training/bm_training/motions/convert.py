@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bm_core.atomic_file import atomic_write_bytes, cannot_be_written
-from bm_core.errors import ClipError, ConfigError
-from bm_core.motion import MotionClip, find_clips, save_clip
+from bm_core.errors import ClipError
+from bm_core.motion import MotionClip, find_clips
+from bm_training.motions.staging import move_into_place, save_staged, staging_folder
 
 MADE_BY = "bm motion convert"
 
@@ -91,38 +88,8 @@ def convert_all(
     return outcomes
 
 
-def save_staged(clip: MotionClip, place: Path, target: Path) -> None:
-    """Saves to `place`; an error names `target`, because nobody has heard of the hidden folder."""
-    try:
-        save_clip(clip, place)
-    except ConfigError as error:
-        raise ConfigError(str(error).replace(str(place), str(target))) from error
-
-
 def _signed(clip: MotionClip) -> MotionClip:
     meta = dict(clip.meta)
     if meta.get("made_by", "unknown") == "unknown":
         meta["made_by"] = MADE_BY
     return replace(clip, meta=meta)
-
-
-def staging_folder(out: Path) -> tempfile.TemporaryDirectory[str]:
-    """A hidden folder in `out`, or in the nearest folder above that exists: on the same disk, so moves are atomic."""
-    existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise ClipError(f"{out}: {existing} is a file, not a folder; choose another --out")
-    try:
-        return tempfile.TemporaryDirectory(prefix=".unfinished-", dir=existing)
-    except OSError as error:
-        raise ClipError(f"{out}: cannot be written: {error.strerror or error}; choose another --out") from error
-
-
-def move_into_place(place: Path, target: Path) -> None:
-    """Out of the staging folder; missing folders are made. ConfigError if that fails."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(place, target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:  # another disk is mounted below --out
-            raise cannot_be_written(target, error) from error
-        atomic_write_bytes(target, place.read_bytes())

@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from bm_core.errors import ConfigError
+from bm_core.errors import ConfigError, one_line
 from bm_core.motion import find_clips
 
 ROOT_VARIABLE = "BM_REGISTRY"
@@ -91,7 +91,8 @@ def _download(name: RegistryName, folder: Path) -> None:
             folder.rmdir()  # an empty one was no motion
         staging.rename(folder)
     except Exception as error:  # wandb and requests have many classes for one thing: it could not be had
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ConfigError(f"{name.artifact}: not here, and W&B does not give it ({reason}); {remedy}") from error
+        raise ConfigError(
+            f"{name.artifact}: not here, and W&B does not give it ({one_line(error)}); {remedy}"
+        ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)

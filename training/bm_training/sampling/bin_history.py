@@ -9,11 +9,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bm_core.errors import ConfigError
+from bm_training.json_lines import whole_lines
 
 if TYPE_CHECKING:
     from bm_training.sampling.adaptive_sampler import AdaptiveSampler, SamplerSnapshot
@@ -71,21 +72,12 @@ class BinHistory:
             file.write(json.dumps(line) + "\n")
 
 
-def _whole(text: str) -> dict[str, Any] | None:
-    """One line; None for half of one, as a full disk or a line just being written leaves it."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
-
-
 def read_bin_history(run_dir: Path) -> tuple[BinAxis, Sequence[SamplerSnapshot]]:
     """Axis and snapshots of a run. ConfigError if there are none."""
     from bm_training.sampling.adaptive_sampler import SamplerSnapshot
 
     try:
-        texts = (run_dir / FILE_NAME).read_text().splitlines()
-        lines = [line for text in texts if (line := _whole(text)) is not None]
+        lines = whole_lines((run_dir / FILE_NAME).read_text())
         head = lines[0]
         axis = BinAxis(names=tuple(head["names"]), first_bin=tuple(head["first_bin"]), base=tuple(head["base"]))
     except (OSError, ValueError, KeyError, IndexError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bm_core.errors import BmError, ConfigError
+from bm_training.json_lines import whole_lines
 from bm_training.sampling import SamplerSnapshot
 from bm_training.sampling.bin_history import BinAxis, read_bin_history
 from bm_training.tracking.training_log import LOG_FILE, MOTIONS_FILE
@@ -80,11 +80,7 @@ def _lines(file: Path) -> list[dict[str, Any]]:
     except OSError:
         return []
     by_iteration: dict[int, dict[str, Any]] = {}
-    for line in text.splitlines():
-        try:
-            values = json.loads(line)
-        except ValueError:  # the line that is being written just now
-            continue
+    for values in whole_lines(text):
         by_iteration[int(values["iteration"])] = values
     return [by_iteration[iteration] for iteration in sorted(by_iteration)]
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bm_core.errors import ConfigError
+from bm_core.errors import ConfigError, one_line
 from bm_training.sampling import SamplerSnapshot
 from bm_training.sampling.bin_history import BinAxis, BinHistory
 
@@ -130,9 +130,8 @@ def start_wandb(project: str, run_dir: Path) -> Any:
     try:
         return wandb.init(project=project, name=run_dir.name, dir=str(run_dir), mode=mode, resume="allow")
     except Exception as error:  # wandb and requests have many classes for one thing: it does not begin
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise ConfigError(
-            f"--wandb-project {project}: W&B does not begin ({reason}); WANDB_MODE=offline needs no server"
+            f"--wandb-project {project}: W&B does not begin ({one_line(error)}); WANDB_MODE=offline needs no server"
         ) from error
 
 

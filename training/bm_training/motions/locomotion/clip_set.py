@@ -10,7 +10,7 @@ from typing import Any
 
 from bm_core.atomic_file import atomic_write_text
 from bm_core.motion import MotionClip
-from bm_training.motions.convert import move_into_place, save_staged, staging_folder
+from bm_training.motions.staging import move_into_place, save_staged, staging_folder
 
 MANIFEST = "generated.json"
 
