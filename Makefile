@@ -20,7 +20,7 @@ test-pythons:        ## fast tests of the runtime on every other Python 3.10-3.1
 	@tools/test --other-pythons
 
 test-fast: install   ## unit tests of the runtime, under a minute
-	.venv/bin/python -m pytest -q -n 2 -m 'not slow' tests --ignore=tests/training --ignore=tests/export --ignore=tests/sim --ignore=tests/ros
+	.venv/bin/python -m pytest -q -m 'not slow' $$(tools/test --runtime-arguments) --ignore=tests/sim
 
 test-ros: install    ## launch tests on the simulated robot, with the ROS 2 in /opt/ros; without one they say so
 	.venv/bin/python -m pytest -q tests/ros

@@ -65,7 +65,8 @@ def tree(tmp_path):
         path.write_text(text)
     (tmp_path / ".venv/bin/python").chmod(0o755)
     (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools" / "coverage", tmp_path / "tools" / "coverage")
+    for name in ("coverage", "test"):
+        shutil.copy(ROOT / "tools" / name, tmp_path / "tools" / name)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
