@@ -25,8 +25,6 @@ FOREIGN_TERM_DIMS = {"base_lin_vel_com": 3, "base_lin_vel_imu": 3, "projected_gr
 """Terms that only policies of other projects have: our own are not trained on them."""
 
 WINDOW_TERM = "reference_window"
-WINDOW_STEPS = (4, 8, 16)
-"""Default look-ahead of `reference_window`, frames."""
 WINDOW_STEP_DIM = NUM_JOINTS + 6 + 1 + 3
 """Per offset: joint positions, anchor orientation, anchor height, anchor linear velocity."""
 
