@@ -71,7 +71,7 @@ def test_commands_change_every_one_to_four_seconds_and_end_in_standing():
 
 def test_commands_cover_the_speeds_and_leave_no_kind_out():
     rng = np.random.default_rng(0)
-    commands = np.array([sample_command(rng, GaitConfig()) for _ in range(4000)])
+    commands = np.array([sample_command(rng, StreamConfig(), GaitConfig()) for _ in range(4000)])
     assert commands.min(0) == pytest.approx([-0.6, -0.4, -1.0], abs=0.05)
     assert commands.max(0) == pytest.approx([1.2, 0.4, 1.0], abs=0.05)
     assert (np.linalg.norm(commands / np.where(commands < 0, [0.6, 0.4, 1.0], [1.2, 0.4, 1.0]), axis=1) <= 1.001).all()
@@ -82,6 +82,15 @@ def test_commands_cover_the_speeds_and_leave_no_kind_out():
     assert 0.2 < (forward < 0.0).mean() < 0.45
 
 
+def test_stops_and_turns_come_as_often_as_asked_for():
+    rng, config = np.random.default_rng(0), StreamConfig(stop_share=0.4, turn_share=0.35)
+    moving = np.abs([sample_command(rng, config, GaitConfig()) for _ in range(4000)]) > 1e-6
+    is_stop, is_turn = (~moving).all(1), (moving == [False, False, True]).all(1)
+    assert (is_stop.mean(), is_turn.mean()) == pytest.approx((0.4, 0.35), abs=0.03)
+    only = StreamConfig(stop_share=0.0, turn_share=1.0)
+    assert all(sample_command(rng, only, GaitConfig())[2] != 0.0 for _ in range(50))
+
+
 def test_stops_come_from_every_velocity_without_a_jump():
     clips = list(stop_clips(GaitConfig(), 1))
     assert len({clip.name for clip in clips}) == len(STOP_SPEEDS) == 10
@@ -90,6 +99,12 @@ def test_stops_come_from_every_velocity_without_a_jump():
         assert np.abs(clip.joint_vel[-1]).max() < 0.01
         assert np.abs(clip.joint_vel[5]).max() > 0.5  # it begins in mid-walk
         assert np.abs(np.diff(clip.joint_pos, axis=0)).max() * 50.0 < 14.0  # rad/s, also across the seam
+
+
+@pytest.mark.parametrize("shares", [(-0.1, 0.2), (0.7, 0.4)])
+def test_impossible_shares_of_commands_are_refused(shares):
+    with pytest.raises(ConfigError, match="1 together at most"):
+        StreamConfig(stop_share=shares[0], turn_share=shares[1])
 
 
 @pytest.mark.parametrize(

@@ -28,23 +28,34 @@ class StreamConfig:
     """Command zero at the end, s: braking, closing step, standing."""
     accel_range: tuple[float, float] = (0.8, 2.0)
     """Factor on the gait's slew limits, drawn once a stream."""
+    stop_share: float = 0.08
+    """Share of the commands that ask for standing."""
+    turn_share: float = 0.10
+    """Share of the commands that ask for turning on the spot."""
 
     def __post_init__(self) -> None:
+        if min(self.stop_share, self.turn_share) < 0.0 or self.stop_share + self.turn_share > 1.0:
+            raise ConfigError(
+                f"stream: shares {self.stop_share} of stops and {self.turn_share} of turns; "
+                "they are 0 or more, 1 together at most"
+            )
         if not 0.2 <= self.shortest <= self.longest:
             raise ConfigError(
                 f"stream: {self.shortest} s to {self.longest} s between commands; 0.2 <= shortest <= longest"
             )
 
 
-_KINDS = {
-    "forward": (0.24, (1.0, 0.0, 0.0)),
-    "arc": (0.24, (1.0, 0.0, 1.0)),
-    "sideways": (0.12, (0.0, 1.0, 0.0)),
-    "turn": (0.10, (0.0, 0.0, 1.0)),
-    "any": (0.22, (1.0, 1.0, 1.0)),
-    "stop": (0.08, (0.0, 0.0, 0.0)),
+_AXES = {
+    "forward": (1.0, 0.0, 0.0),
+    "arc": (1.0, 0.0, 1.0),
+    "sideways": (0.0, 1.0, 0.0),
+    "turn": (0.0, 0.0, 1.0),
+    "any": (1.0, 1.0, 1.0),
+    "stop": (0.0, 0.0, 0.0),
 }
-"""Share of the segments, and the axes that move."""
+"""Kinds of commands, and the axes that move."""
+_OTHERS = {"forward": 0.24, "arc": 0.24, "sideways": 0.12, "any": 0.22}
+"""How what stops and turns leave is shared."""
 
 
 def sample_stream(
@@ -58,7 +69,7 @@ def sample_stream(
         raise ConfigError(f"stream: {num_frames * CONTROL_DT:.1f} s is too short; at least 6 s")
     while frame + config.shortest / CONTROL_DT <= end:
         length = round(rng.uniform(config.shortest, config.longest) / CONTROL_DT)
-        commands[frame : min(frame + length, end)] = sample_command(rng, gait)
+        commands[frame : min(frame + length, end)] = sample_command(rng, config, gait)
         frame += length
     factor = rng.uniform(*config.accel_range)
     style = replace(
@@ -70,11 +81,12 @@ def sample_stream(
     return commands, style
 
 
-def sample_command(rng: np.random.Generator, gait: GaitConfig) -> Array:
+def sample_command(rng: np.random.Generator, config: StreamConfig, gait: GaitConfig) -> Array:
     """One command (3,): vx, vy m/s, wz rad/s. Mixed ones lie in the ellipsoid whose axes are the single limits."""
-    names = list(_KINDS)
-    shares = np.array([_KINDS[name][0] for name in names])
-    axes = np.array(_KINDS[names[rng.choice(len(names), p=shares / shares.sum())]][1])
+    left = (1.0 - config.stop_share - config.turn_share) / sum(_OTHERS.values())
+    by_kind = {"turn": config.turn_share, "stop": config.stop_share} | {name: left * s for name, s in _OTHERS.items()}
+    shares = np.array([max(by_kind[name], 0.0) for name in _AXES])
+    axes = np.array(list(_AXES.values())[rng.choice(len(shares), p=shares / shares.sum())])
     direction = rng.uniform(-1.0, 1.0, 3) * axes
     norm = float(np.linalg.norm(direction))
     if norm == 0.0:
