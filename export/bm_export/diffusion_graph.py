@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from typing import TYPE_CHECKING
 
 from bm_core.bundle import PRODUCER
 from bm_core.diffusion.bundle import FREE_SIZE, INPUTS, OUTPUTS
 from bm_core.diffusion.spec import DiffusionSpec
-from bm_export.onnx_graph import IR_VERSION, OPSET, normalise
+from bm_export.onnx_graph import IR_VERSION, OPSET, finished, traced
 
 if TYPE_CHECKING:
     import onnx
@@ -32,7 +30,7 @@ def planner_graph(model: TokenTransformer, spec: DiffusionSpec) -> onnx.ModelPro
         torch.zeros(1, 3, dtype=torch.int64),
     )
     free = {name: {1: FREE_SIZE} for name in ("actions", "action_levels", "clean_actions")}
-    return _exported(_planner_module(model), example, list(INPUTS), list(OUTPUTS), free, "planner")
+    return finished(traced(_planner_module(model), example, list(INPUTS), list(OUTPUTS), free), "planner")
 
 
 def identity_decoder(width: int) -> onnx.ModelProto:
@@ -61,7 +59,7 @@ def latent_decoder(model: ActionAutoencoder) -> onnx.ModelProto:
     from bm_training.diffusion.latent_model import LatentDecoder
 
     example = torch.zeros(1, model.config.latent), torch.zeros(1, len(model.felt_mean))
-    return _exported(LatentDecoder(model).eval(), example, ["z", "obs"], ["actions"], {}, "decoder")
+    return finished(traced(LatentDecoder(model).eval(), example, ["z", "obs"], ["actions"]), "decoder")
 
 
 def _planner_module(model: TokenTransformer) -> nn.Module:
@@ -88,29 +86,3 @@ def _planner_module(model: TokenTransformer) -> nn.Module:
             return net.state_out(tokens[:, :first]), net.action_out(tokens[:, first:])
 
     return Planner().eval()
-
-
-def _exported(
-    module: nn.Module, example: tuple, inputs: list[str], outputs: list[str], free: dict, name: str
-) -> onnx.ModelProto:
-    import onnx
-    import torch
-
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # The exporter that traces is deprecated, but its output has nothing of this machine in it.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            example,
-            buffer,
-            opset_version=OPSET,
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_axes=free,
-            dynamo=False,
-        )
-    model = onnx.load_from_string(buffer.getvalue())
-    normalise(model, name)
-    onnx.checker.check_model(model, full_check=True)
-    return model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bm_core.bundle import PRODUCER
 from bm_core.foreign_bundle import TIME_STEP
@@ -24,12 +24,12 @@ def onnx_model(actor: nn.Module, observation_dim: int, *, fixed_batch: bool = Fa
 
     free = {} if fixed_batch else {"obs": {0: "batch"}, "actions": {0: "batch"}}
     example = torch.zeros(1, observation_dim)
-    model = _exported(actor, (example,), ["obs"], ["actions"], free)
+    model = traced(actor, (example,), ["obs"], ["actions"], free)
     # Tracing knows the width of what goes in, not of what comes out.
     width = model.graph.output[0].type.tensor_type.shape.dim[1]
     width.ClearField("dim_param")
     width.dim_value = int(actor(example).shape[-1])
-    return _checked(model)
+    return finished(model, "tracker")
 
 
 def embedded_model(actor: nn.Module, observation_dim: int, outputs: Sequence[str]) -> onnx.ModelProto:
@@ -37,13 +37,50 @@ def embedded_model(actor: nn.Module, observation_dim: int, outputs: Sequence[str
     import torch
 
     example = (torch.zeros(1, observation_dim), torch.zeros(1, 1))
-    model = _exported(actor, example, ["obs", TIME_STEP], ["actions", *outputs], {})
+    model = traced(actor, example, ["obs", TIME_STEP], ["actions", *outputs])
     for tensor, value in zip(model.graph.output, actor(*example), strict=True):
         shape = tensor.type.tensor_type.shape
         del shape.dim[:]
         for size in value.shape:
             shape.dim.add().dim_value = size
-    return _checked(model)
+    return finished(model, "tracker")
+
+
+def traced(
+    module: nn.Module,
+    example: tuple[Any, ...],
+    inputs: list[str],
+    outputs: list[str],
+    free: dict[str, dict[int, str]] | None = None,
+) -> onnx.ModelProto:
+    """`module` as it runs on `example`; `free` names the axes, input -> axis -> name, whose size stays open."""
+    import onnx
+    import torch
+
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The exporter that traces is deprecated, but it writes no file names and stack traces of this machine.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            example,
+            buffer,
+            opset_version=OPSET,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes=free or {},
+            dynamo=False,
+        )
+    return onnx.load_from_string(buffer.getvalue())
+
+
+def finished(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """Normalised, and accepted by onnx's checker."""
+    import onnx
+
+    normalise(model, name)
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
 def with_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> bytes:
@@ -62,34 +99,3 @@ def normalise(model: onnx.ModelProto, name: str) -> None:
     model.graph.ClearField("doc_string")
     for node in model.graph.node:
         node.ClearField("doc_string")
-
-
-def _exported(
-    actor: nn.Module, example: tuple, inputs: list[str], outputs: list[str], free: dict[str, dict[int, str]]
-) -> onnx.ModelProto:
-    import onnx
-    import torch
-
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # The exporter that traces is the one whose output has no file names and stack traces of this machine in it.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            actor,
-            example,
-            buffer,
-            opset_version=OPSET,
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_axes=free,
-            dynamo=False,
-        )
-    return onnx.load_from_string(buffer.getvalue())
-
-
-def _checked(model: onnx.ModelProto) -> onnx.ModelProto:
-    import onnx
-
-    normalise(model, "tracker")
-    onnx.checker.check_model(model, full_check=True)
-    return model

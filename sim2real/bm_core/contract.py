@@ -114,15 +114,15 @@ def contract_from_dict(data: dict[str, Any], where: str) -> Contract:
 
 def g1_contract(observations: tuple[ObservationTerm, ...], training: Training) -> Contract:
     """The contract of a tracker trained by this project: canonical joint order, gains and scales of bm_core.g1."""
-    return Contract(
-        observations=tuple(observations),
-        action=ActionSpec(
-            joint_names=G1.joint_names,
-            scale=tuple(G1.action_scale.tolist()),
-            default_joint_pos=tuple(G1.default_joint_pos.tolist()),
-        ),
-        stiffness=tuple(G1.kp.tolist()),
-        damping=tuple(G1.kd.tolist()),
-        effort_limit=tuple(G1.effort.tolist()),
-        training=training,
+    return Contract(observations=tuple(observations), training=training, **g1_joints())
+
+
+def g1_joints() -> dict[str, Any]:
+    """What all policies of this project say of the joints: action, stiffness, damping, effort_limit of bm_core.g1."""
+    action = ActionSpec(
+        joint_names=G1.joint_names,
+        scale=tuple(G1.action_scale.tolist()),
+        default_joint_pos=tuple(G1.default_joint_pos.tolist()),
     )
+    gains = {"stiffness": G1.kp, "damping": G1.kd, "effort_limit": G1.effort}
+    return {"action": action} | {name: tuple(values.tolist()) for name, values in gains.items()}

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import onnx
 import pytest
-from tiny_bundle import edit_document, network, save, session, tiny_contract, write_bundle
+from tiny_bundle import edit_document, network, reordered, save, session, tiny_contract, write_bundle
 
 from bm_core.bundle import CONTRACT_KEY, Bundle
 from bm_core.errors import BundleError
@@ -48,22 +48,8 @@ def test_equal_policies_give_equal_files(tmp_path):
 
 
 def test_a_breadth_first_policy_with_histories_proves_itself(tmp_path):
-    base = tiny_contract()
-    order = np.random.default_rng(2).permutation(29)
-    pick = lambda values: tuple(values[i] for i in order)  # noqa: E731
-    contract = dataclasses.replace(
-        base,
-        observations=(observation_term("joint_pos", history=3), observation_term("base_ang_vel", history=4, scale=0.2)),
-        action=dataclasses.replace(
-            base.action,
-            joint_names=pick(base.action.joint_names),
-            scale=pick(base.action.scale),
-            default_joint_pos=pick(base.action.default_joint_pos),
-        ),
-        stiffness=pick(base.stiffness),
-        damping=pick(base.damping),
-        effort_limit=pick(base.effort_limit),
-    )
+    terms = (observation_term("joint_pos", history=3), observation_term("base_ang_vel", history=4, scale=0.2))
+    contract = reordered(tiny_contract(observations=terms), np.random.default_rng(2).permutation(29))
     assert proven(write_bundle(tmp_path / "x.onnx", contract)).num_ticks == 10
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,17 @@ def tiny_contract(**changes) -> Contract:
     """160 observations and a reference window."""
     contract = g1_contract(tracker_terms(state_estimation=True, window_steps=(4, 8)), TRAINING)
     return dataclasses.replace(contract, **changes)
+
+
+def reordered(contract: Contract, order: Sequence[int]) -> Contract:
+    """The same policy with its joints in another order."""
+    pick = lambda values: tuple(values[i] for i in order)  # noqa: E731
+    action = dataclasses.replace(
+        contract.action,
+        **{name: pick(getattr(contract.action, name)) for name in ("joint_names", "scale", "default_joint_pos")},
+    )
+    gains = {name: pick(getattr(contract, name)) for name in ("stiffness", "damping", "effort_limit")}
+    return dataclasses.replace(contract, action=action, **gains)
 
 
 def wavy_clip(frames: int = 40) -> MotionClip:

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bm_core"))
 from foreign_files import write_wbt  # noqa: E402
-from tiny_bundle import network, tiny_contract, with_normaliser, write_bundle  # noqa: E402
+from tiny_bundle import network, reordered, tiny_contract, with_normaliser, write_bundle  # noqa: E402
 
 from bm_core.errors import BundleError  # noqa: E402
 from bm_core.observation_terms import observation_term  # noqa: E402
@@ -75,20 +75,7 @@ def test_gains_and_scale_are_compared_joint_by_joint(first, tmp_path):
 
 
 def test_a_permutation_alone_is_one_difference_and_no_gain(first, tmp_path):
-    base = tiny_contract()
-    pick = lambda values: tuple(values[::-1])  # noqa: E731
-    contract = dataclasses.replace(
-        base,
-        action=dataclasses.replace(
-            base.action,
-            joint_names=pick(base.action.joint_names),
-            scale=pick(base.action.scale),
-            default_joint_pos=pick(base.action.default_joint_pos),
-        ),
-        stiffness=pick(base.stiffness),
-        damping=pick(base.damping),
-        effort_limit=pick(base.effort_limit),
-    )
+    contract = reordered(tiny_contract(), range(28, -1, -1))
     found = rows(first, second(tmp_path, contract))
     assert found == {("joints", "order"): ("[0] left_hip_pitch_joint", "[0] right_wrist_yaw_joint")}
 

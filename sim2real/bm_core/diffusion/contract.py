@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bm_core import strict_json
-from bm_core.contract import ActionSpec, Training
+from bm_core.contract import ActionSpec, Training, g1_joints
 from bm_core.contract_check import check_joint_numbers
 from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_core.diffusion.spec import DiffusionSpec
@@ -71,18 +71,11 @@ def g1_diffusion_contract(
     """The contract of a model trained by this project: gains and scales of bm_core.g1."""
     return DiffusionContract(
         spec=spec,
-        action=ActionSpec(
-            joint_names=G1.joint_names,
-            scale=tuple(G1.action_scale.tolist()),
-            default_joint_pos=tuple(G1.default_joint_pos.tolist()),
-        ),
-        stiffness=tuple(G1.kp.tolist()),
-        damping=tuple(G1.kd.tolist()),
-        effort_limit=tuple(G1.effort.tolist()),
         decoder=decoder,
         precision=precision,
         training=training,
         guidance=guidance or GuidanceSpec(),
+        **g1_joints(),
     )
 
 
