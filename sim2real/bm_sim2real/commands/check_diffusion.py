@@ -48,6 +48,7 @@ def summary(result: DiffusionCheck) -> dict[str, Any]:
 
 def show(console: Console, result: DiffusionCheck) -> None:
     """Facts, replay, times, verdict."""
+    from bm_core.diffusion.plan_trace import SINGLE
 
     def line(text: str, style: str = "") -> None:
         console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
@@ -68,11 +69,11 @@ def show(console: Console, result: DiffusionCheck) -> None:
         line(f"weights   {contract.precision}, plans {error.rms:.2g} (rms) off float32, {error.largest:.2g} at most")
     for notice in (*bundle.warnings, *result.notices):
         line(f"warning   {notice}", "yellow")
-    trace = result.trace
+    trace, tolerance = result.trace, bundle.trace_tolerance
     if trace:
         line(
-            f"trace     {trace.num_plans} plans replayed: states {trace.state_error:.1e}, actions "
-            f"{trace.action_error:.1e} (tolerance {bundle.trace_tolerance:g})"
+            f"trace     {trace.num_plans} plans replayed: states off by {trace.state_error:.1e}, actions by "
+            f"{trace.action_error:.1e} at most (tolerance {SINGLE * tolerance:g}; rms {tolerance:g})"
         )
         for name, timing in (("plan", result.plan_ms), ("decoder", result.decoder_ms)):
             times = ", ".join(f"{timing[key]:.3f} ms {key}" for key in ("p50", "p99", "max"))
