@@ -86,7 +86,7 @@ class Job:
         self.temporary.mkdir()
         driver = folder / "driver.py"
         driver.write_text(DRIVER)
-        # Not measured by `make coverage`: what a signal raises inside a lock of coverage's own stops the process for good.
+        # Not measured by `make coverage`: what a signal raises inside a lock of coverage stops the process for good.
         left_out = ("BM_DDS_TAG", "COVERAGE")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         if words[0] == "bridge":
