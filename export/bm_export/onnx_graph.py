@@ -59,8 +59,10 @@ def traced(
 
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # The exporter that traces is deprecated, but it writes no file names and stack traces of this machine.
-        warnings.simplefilter("ignore")
+        # The exporter that traces is deprecated, but it writes no file names and stack traces of this machine. Of sizes
+        # that it takes for constants it warns; who exports compares the graph with torch.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         torch.onnx.export(
             module,
             example,
