@@ -50,12 +50,15 @@ def inputs(tmp_path_factory):
 @contextlib.contextmanager
 def full_disk():
     """No file may grow beyond some bytes. SIGXFSZ is ignored by Python, so a write says EFBIG, as it says ENOSPC."""
+    # A module that is first imported now would leave half of its bytecode, which Python 3.11 then fails on for good.
+    keeps_none, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (BYTES, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = keeps_none
 
 
 @pytest.fixture

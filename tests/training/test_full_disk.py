@@ -25,12 +25,15 @@ from bm_training.tracking.training_log import TrainingLog, start_wandb  # noqa: 
 @contextlib.contextmanager
 def full_disk():
     """No file may grow beyond 64 bytes: a real write that fails in the kernel, without any rights."""
+    # A module that is first imported now would leave half of its bytecode, which Python 3.11 then fails on for good.
+    keeps_none, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = keeps_none
 
 
 @pytest.mark.parametrize("name", ["best.pt", "environment_0.pt", "model_000007.pt"])
