@@ -13,7 +13,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -40,8 +39,10 @@ def main() -> int:
             sys.stderr.write(f"error: no ROS 2: {reason}\n")
             return 2
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)
-    with tempfile.TemporaryDirectory() as folder:
-        found = measure(arguments.minutes, Path(folder))
+    from bm_sim2real.process_signals import temporary_folder
+
+    with temporary_folder() as folder:
+        found = measure(arguments.minutes, folder)
     if found is None:
         return 2
     passed = report(found)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Collection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bm_core.errors import ConfigError
+from bm_sim2real.process_signals import temporary_folder
 
 if TYPE_CHECKING:
     import onnx
@@ -49,8 +48,8 @@ def _int8(model: onnx.ModelProto, float_nodes: Collection[str], reduce_range: bo
 
     log = logging.getLogger()
     level = log.level
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+    with temporary_folder() as folder:
+        source, target = folder / "float.onnx", folder / "int8.onnx"
         source.write_bytes(model.SerializeToString())
         log.setLevel(logging.ERROR)  # it recommends a preparation for models other than ours
         try:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from bm_core.atomic_file import CANNOT_WRITE, NO_ROOM
 from bm_core.errors import BmError
 from bm_sim2real.command_table import Command, find_commands
-from bm_sim2real.process_signals import TERMINATED, Terminated, sigterm_raises
+from bm_sim2real.process_signals import TERMINATED, Terminated, signals_raise
 
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def guarded(run: Callable[[], int], *, is_debug: bool = False) -> int:
     """Exit code of `run`, or of what ended it, which is told in one line on stderr."""
     try:
-        with sigterm_raises():
+        with signals_raise():
             code = run()
             _flush_stdout()
             return code

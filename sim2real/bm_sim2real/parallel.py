@@ -96,9 +96,10 @@ class CleanEnd(Generic[Task, Result]):
         _is_working = True
         try:
             return self.work(task)
-        except Terminated:
-            os._exit(TERMINATED)
         finally:
+            # Not `except Terminated`: compiled code that is interrupted may have made another error of it.
+            if _is_ending:
+                os._exit(TERMINATED)
             _is_working = False
 
 

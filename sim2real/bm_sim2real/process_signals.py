@@ -6,9 +6,11 @@ A robot's loop ends at a place of its own choosing; what computes or writes ends
 from __future__ import annotations
 
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import FrameType
 
 TERMINATED = 143
@@ -41,19 +43,35 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def sigterm_raises() -> Iterator[None]:
-    """SIGTERM raises Terminated in the main thread while the block runs; without it files and children would be left.
+def signals_raise() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt and SIGTERM Terminated in the main thread while the block runs.
 
-    A Stop that is made inside takes the signal over. Elsewhere than in the main thread this does nothing.
+    Without it SIGTERM would leave files and children. Compiled code that is interrupted may make an error of its own of
+    it (MuJoCo: a TypeError); behind a signal every error leaves the block as what the signal had raised. A Stop that is
+    made inside takes both over. Elsewhere than in the main thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _raise_terminated)
+    raised: list[KeyboardInterrupt] = []
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        raised.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise raised[-1]
+
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+        numbers.append(signal.SIGINT)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield
+    except Exception as error:
+        if raised:
+            raise raised[0] from error
+        raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -90,18 +108,34 @@ def signals_put_off() -> Iterator[None]:
         yield
         return
     come: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
-    for number in handlers:
-        signal.signal(number, lambda number, _: come.append(number))
     try:
-        yield
+        with ExitStack() as restored:  # each, though a signal come between one and the other
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if callable(handler := signal.getsignal(number)):
+                    restored.callback(signal.signal, number, handler)
+                    signal.signal(number, lambda number, _: come.append(number))
+            yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
         for number in come:
             signal.raise_signal(number)
 
 
-def _raise_terminated(*_: object) -> None:
-    raise Terminated
+def close_undisturbed(ends: ExitStack) -> None:
+    """What SIGINT and SIGTERM do here, they do when all of `ends` are closed."""
+    with ends, signals_put_off():  # one that comes before they are put off leaves the closing to `ends`
+        ends.close()
+
+
+@contextmanager
+def temporary_folder(*, prefix: str | None = None, beside: Path | None = None) -> Iterator[Path]:
+    """Empty, and gone with all that is in it at the end. A signal does not leave it half made or half removed.
+
+    `beside`: the folder to make it in; default: where temporary files go.
+    """
+    ends = ExitStack()
+    try:
+        with signals_put_off():
+            folder = ends.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=beside))
+        yield Path(folder)
+    finally:
+        close_undisturbed(ends)

@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from bm_core.errors import RobotError
 from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.bridge.config import BridgeConfig
 from bm_sim2real.guard_limits import GuardLimits
+from bm_sim2real.process_signals import close_undisturbed, temporary_folder
 from bm_sim2real.timing import LateHistogram
 
 LIMITS = GuardLimits().allowing_stalls(0.3)
@@ -70,10 +70,11 @@ class Soak:
 
     def __init__(self, policy: Path, clips: list[Path]) -> None:
         """Returns when the client has armed. RobotError if bridge or client do not come up."""
-        self._folder = tempfile.TemporaryDirectory()
-        self._out = Path(self._folder.name)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ends = contextlib.ExitStack()
         try:
+            self._out = self._ends.enter_context(temporary_folder())
+            self._ends.callback(self._kill)
             self._start("simulated robot", "simulate")
             config = BridgeConfig(log=self._out / "events.jsonl", first_state_s=_PATIENCE_S, limits=LIMITS)
             self._start("guardian", "guard", config.to_json())
@@ -113,6 +114,9 @@ class Soak:
 
     def close(self) -> None:
         """Kills whatever still runs."""
+        close_undisturbed(self._ends)
+
+    def _kill(self) -> None:
         writer = self.monitor.pids[1] if hasattr(self, "monitor") else 0
         for process in self.processes.values():
             with contextlib.suppress(ProcessLookupError):
@@ -121,7 +125,6 @@ class Soak:
         if writer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(writer, signal.SIGKILL)
-        self._folder.cleanup()
 
     def _wait_for_client(self) -> None:
         """Before it is at work there is nothing to measure; if it has ended, `run` says so."""

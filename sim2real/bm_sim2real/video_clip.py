@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 import itertools
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bm_core.g1 import CONTROL_DT
+from bm_sim2real.process_signals import temporary_folder
 from bm_sim2real.rendering import Camera, iter_frames, picture_source
 from bm_sim2real.video import encode_h264
 
@@ -111,8 +110,8 @@ def encode_mp4(frames: Iterator[Image], size: tuple[int, int], fps: float) -> by
     # One thread: the other core is measuring the tick of the policy.
     first = next(frames)  # before ffmpeg is started: what is wrong with the job shows here
     options = ["-crf", "29", "-preset", "veryfast", "-movflags", "+faststart", "-threads", "1"]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
+    with temporary_folder() as folder:
+        path = folder / "film.mp4"
         encode_h264(path, itertools.chain([first], frames), size, fps, options)
         return path.read_bytes()
 

@@ -26,6 +26,7 @@ from bm_sim2real.guard import CommandGuard
 from bm_sim2real.loop import ControlLoop
 from bm_sim2real.modes import Mode
 from bm_sim2real.policies.tracker import TrackerPolicy
+from bm_sim2real.process_signals import signals_put_off
 from bm_sim2real.robots.mujoco import MujocoRobot
 from bm_sim2real.robots.protocol import BaseState, RobotFeatures
 from bm_sim2real.robots.simulation_config import TICK_MS, SimulationConfig
@@ -159,10 +160,11 @@ def _over_the_wire(
         features = RobotFeatures(**{**vars(robot.features), "base_state": base_state})
         return _drive(client, body, _machine(policy, features), clip)
     finally:
-        robot.close()
-        memory.close()
-        log.close()
-        memory_path("lo").unlink(missing_ok=True)
+        with signals_put_off():
+            robot.close()
+            memory.close()
+            log.close()
+            memory_path("lo").unlink(missing_ok=True)
 
 
 def _drive(client: BridgeClient, body: MujocoRobot, machine: StateMachine, clip: MotionClip) -> tuple[list[float], str]:

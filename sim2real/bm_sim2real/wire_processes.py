@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from bm_sim2real.bridge.loop import BridgedLoop
 from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.modes import Mode
 from bm_sim2real.policies.tracker import TrackerPolicy, base_state_needed
+from bm_sim2real.process_signals import temporary_folder
 from bm_sim2real.robots.mujoco import MujocoRobot
 from bm_sim2real.robots.simulation_config import TICK_DT, TICK_MS
 from bm_sim2real.soak import LIMITS
@@ -93,8 +93,8 @@ def play_over_processes(
     policy: Path, clips: Sequence[MotionClip], on_clip: Callable[[], object]
 ) -> tuple[list[Aim], Truth]:
     """All clips in one life of the robot, standing in between. RobotError with the fault if one ends it early."""
-    with tempfile.TemporaryDirectory() as folder:
-        truth = Path(folder) / "truth.npz"
+    with temporary_folder() as folder:
+        truth = folder / "truth.npz"
         with _simulation(truth):
             config = BridgeConfig(limits=LIMITS, first_state_s=_PATIENCE_S)
             with bridge_client(config) as client:

@@ -1,12 +1,16 @@
 """Every fault of the table, in one process and over DDS: right answer, in time, nothing wild on the way."""
 
 import json
+import os
+import signal
+import tempfile
 
 import pytest
 import unitree_wire  # noqa: F401  the DDS extra, and a tag of our own
 
 import bm_sim2real.guard
 from bm_core.errors import ConfigError
+from bm_sim2real.bridge.shared_memory import memory_path
 from bm_sim2real.commands.faults import Faults
 from bm_sim2real.fault_injection.controlled_ends import controlled_ends
 from bm_sim2real.fault_injection.drivers import HoldPose
@@ -15,6 +19,7 @@ from bm_sim2real.fault_injection.rig import Rig
 from bm_sim2real.fault_injection.scenarios import LINK_SCENARIOS
 from bm_sim2real.fault_injection.suite import TRANSPORTS, fault_row, run_scenario, summarize_faults
 from bm_sim2real.fault_injection.walking_scenarios import SCENARIOS, WALKING_SCENARIOS
+from bm_sim2real.process_signals import Terminated, signals_raise
 from bm_sim2real.robots.unitree.mock_link import MockNetwork
 
 ROWS = [(s, t) for s in LINK_SCENARIOS for t in TRANSPORTS]
@@ -89,6 +94,35 @@ def test_a_dead_writer_is_damped_by_the_guardian_on_the_wire():
         assert rig.robot.wire.command.kd.tolist() == [8.0] * 15 + [3.0] * 14
     finally:
         rig.close()
+
+
+@pytest.mark.parametrize(
+    "number, what", [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)], ids=["SIGINT", "SIGTERM"]
+)
+@pytest.mark.parametrize("moment", ["built", "closed"])
+def test_a_rig_that_is_stopped_while_it_is_built_or_closed_leaves_nothing(number, what, moment, monkeypatch, tmp_path):
+    class Interrupted(HoldPose):
+        def place(self, body):
+            super().place(body)
+            if moment == "built":
+                signal.raise_signal(number)
+
+    rmdir = os.rmdir
+
+    def interrupted(*arguments, **options):
+        if moment == "closed":
+            signal.raise_signal(number)
+        rmdir(*arguments, **options)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "rmdir", interrupted)
+    with signals_raise(), pytest.raises(what):
+        rig = Rig(Interrupted(), MockNetwork(), seed=0)
+        rig.tick()
+        assert list(tmp_path.iterdir()) and memory_path("lo").exists()
+        rig.close()
+    monkeypatch.undo()
+    assert (list(tmp_path.iterdir()), memory_path("lo").exists()) == ([], False)
 
 
 def test_controlled_ends_come_at_different_moments_and_for_every_cause():

@@ -1,12 +1,26 @@
-"""Ctrl-C and SIGTERM while processes are started: put off, not lost."""
+"""Ctrl-C and SIGTERM while processes are started or things are removed: put off, not lost."""
 
+import contextlib
 import os
 import signal
+import tempfile
 import threading
 
 import pytest
 
-from bm_sim2real.process_signals import Terminated, children_ignore_sigint, sigterm_raises
+from bm_sim2real.process_signals import (
+    Terminated,
+    children_ignore_sigint,
+    close_undisturbed,
+    signals_raise,
+    temporary_folder,
+)
+
+SIGNALS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+
+
+def handlers():
+    return [signal.getsignal(number) for number, _ in SIGNALS]
 
 
 @pytest.fixture
@@ -32,10 +46,10 @@ def taken():
     os.close(writer)
 
 
-@pytest.mark.parametrize(("number", "what"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+@pytest.mark.parametrize(("number", "what"), SIGNALS)
 def test_a_signal_comes_when_the_processes_have_begun(number, what, thread, taken):
     steps = []
-    with sigterm_raises(), pytest.raises(what):
+    with signals_raise(), pytest.raises(what):
         with children_ignore_sigint():
             os.kill(os.getpid(), number)
             taken()
@@ -46,13 +60,89 @@ def test_a_signal_comes_when_the_processes_have_begun(number, what, thread, take
 
 def test_handlers_and_mask_are_as_they_were():
     def look():
-        return (
-            signal.getsignal(signal.SIGINT),
-            signal.getsignal(signal.SIGTERM),
-            signal.pthread_sigmask(signal.SIG_BLOCK, []),
-        )
+        return handlers(), signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
     before = look()
     with children_ignore_sigint():
         assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     assert look() == before
+
+
+@pytest.mark.parametrize(("number", "what"), SIGNALS)
+@pytest.mark.parametrize("name", ["mkdir", "unlink", "rmdir"])
+def test_a_signal_while_a_temporary_folder_is_made_or_removed_leaves_nothing_of_it(
+    name, number, what, monkeypatch, tmp_path
+):
+    call, calls = getattr(os, name), []
+
+    def interrupted(*arguments, **options):
+        calls.append(arguments)
+        if name != "mkdir":
+            signal.raise_signal(number)
+        call(*arguments, **options)
+        if name == "mkdir":
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, name, interrupted)
+    with signals_raise(), pytest.raises(what), temporary_folder() as folder:
+        (folder / "file").touch()
+    monkeypatch.undo()
+    assert calls and list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_folder_is_there_until_its_end(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with temporary_folder() as folder:
+        assert list(tmp_path.iterdir()) == [folder] and list(folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "what"), SIGNALS)
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_a_signal_on_the_way_into_the_closing_or_out_of_it_leaves_nothing_open(call, number, what, monkeypatch):
+    """Two handlers are set before it, and the same two after it."""
+    set_handler, left, closed = signal.signal, [call], []
+
+    def interrupted(*arguments):
+        before = set_handler(*arguments)
+        left[0] -= 1
+        if left[0] == 0:
+            signal.raise_signal(number)
+        return before
+
+    ends = contextlib.ExitStack()
+    for name in ("first", "second"):
+        ends.callback(closed.append, name)
+    with signals_raise():
+        before = handlers()
+        with pytest.raises(what), monkeypatch.context() as patch:
+            patch.setattr(signal, "signal", interrupted)
+            close_undisturbed(ends)
+        assert (closed, handlers()) == (["second", "first"], before)
+
+
+@pytest.mark.parametrize(("number", "what"), SIGNALS)
+def test_an_error_that_compiled_code_made_of_a_signal_is_the_signals(number, what):
+    with pytest.raises(what) as caught, signals_raise():
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise TypeError("an array was expected") from None
+    assert type(caught.value) is what and isinstance(caught.value.__cause__, TypeError)
+
+
+def test_an_error_without_a_signal_stays_what_it_is():
+    with pytest.raises(TypeError, match="an array"), signals_raise():
+        raise TypeError("an array was expected")
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    """A shell's background job: Ctrl-C is meant for others."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with signals_raise():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-from bm_sim2real.process_signals import children_ignore_sigint
+from bm_sim2real.process_signals import children_ignore_sigint, close_undisturbed, temporary_folder
 
 _PATIENCE_S = 10.0
 
@@ -21,19 +20,26 @@ class BareLoop:
         """Histogram with the classes LATE_MS, once the context is closed; None if the process did not answer."""
 
     def __enter__(self) -> BareLoop:
-        self._folder = tempfile.TemporaryDirectory()
-        self._out = Path(self._folder.name) / "idle.json"
-        command = [sys.executable, "-m", "bm_sim2real.soak_processes", "idle", str(self._out)]
-        with children_ignore_sigint():
-            self._process = subprocess.Popen(command)
+        with contextlib.ExitStack() as ends:
+            self._out = ends.enter_context(temporary_folder()) / "idle.json"
+            command = [sys.executable, "-m", "bm_sim2real.soak_processes", "idle", str(self._out)]
+            with children_ignore_sigint():
+                self._process = subprocess.Popen(command)
+                ends.callback(self._kill)
+            self._ends = ends.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
         try:
+            self._process.terminate()
             self._process.wait(_PATIENCE_S)
             self.late_ticks = json.loads(self._out.read_text())["late_ticks"]
         except (subprocess.TimeoutExpired, FileNotFoundError):
-            self._process.kill()
-            self._process.wait()
-        self._folder.cleanup()
+            pass
+        finally:
+            close_undisturbed(self._ends)
+
+    def _kill(self) -> None:
+        """If it still runs."""
+        self._process.kill()
+        self._process.wait()

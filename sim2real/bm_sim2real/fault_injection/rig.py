@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +25,7 @@ from bm_sim2real.faults import Fault, Reaction
 from bm_sim2real.guard import damping_command
 from bm_sim2real.guard_limits import TICKS_PER_PERIOD, GuardLimits
 from bm_sim2real.mailbox import PolicyCommand
+from bm_sim2real.process_signals import close_undisturbed, temporary_folder
 from bm_sim2real.robots.mujoco import MujocoRobot
 from bm_sim2real.robots.simulation_config import SimulationConfig
 from bm_sim2real.robots.unitree.channel import ChannelConfig
@@ -124,14 +123,16 @@ class Rig:
         """Whether an operator is there."""
         self.random = np.random.default_rng(seed)
         self._ticks = 0
-        with contextlib.ExitStack() as ends:
-            self._build(seed, ends)
-            self._ends = ends.pop_all()
+        self._ends = contextlib.ExitStack()
+        try:
+            self._build(seed, self._ends)
+        except BaseException:
+            self.close()
+            raise
 
     def _build(self, seed: int, ends: contextlib.ExitStack) -> None:
         """Every part leaves word in `ends` of how it goes: who is stopped half-way must leave nothing either."""
-        folder = ends.enter_context(tempfile.TemporaryDirectory())
-        self._log_file = Path(folder) / "events.jsonl"
+        self._log_file = ends.enter_context(temporary_folder()) / "events.jsonl"
         self.body = FaultyBody()
         self.robot = LockstepUnitree(self.body, WireConfig(seed=seed), self.network)
         ends.callback(self.robot.close)
@@ -190,7 +191,7 @@ class Rig:
 
     def close(self) -> None:
         """Both ends of the link, guardian, memory and log."""
-        self._ends.close()
+        close_undisturbed(self._ends)
 
     def _bare_tick(self) -> None:
         if self.is_writer_alive:

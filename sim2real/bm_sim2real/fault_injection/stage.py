@@ -7,10 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +23,7 @@ from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.bridge.shared_memory import memory_path
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
+from bm_sim2real.process_signals import close_undisturbed, signals_put_off, temporary_folder
 from bm_sim2real.robots.unitree.dds import LOW_COMMAND_TOPIC, DdsLink
 from bm_sim2real.robots.unitree.low_command import read_low_command
 from bm_sim2real.robots.unitree.sdk import load_sdk
@@ -67,17 +66,22 @@ class Stage:
     def __init__(self, namespace: Namespace | None = None) -> None:
         """`namespace`: a network of their own, whose loopback may be taken down; the topics cannot be heard then."""
         self.namespace = namespace
-        self._folder = tempfile.TemporaryDirectory()
-        self.log = Path(self._folder.name) / "events.jsonl"
         self._processes: list[subprocess.Popen[bytes]] = []
         self._link: DdsLink | None = None
+        self._ends = contextlib.ExitStack()
         try:
+            self.log = self._ends.enter_context(temporary_folder()) / "events.jsonl"
+            self._ends.callback(memory_path("lo").unlink, missing_ok=True)
+            if namespace is not None:
+                self._ends.callback(namespace.close)
             self.simulation = self._start("-c", _SIMULATION)
             config = BridgeConfig(log=self.log)
             self.bridge = self._start("-m", "bm_sim2real.bridge.guardian", config.to_json())
             self.monitor = attach()
             self.client = self._start("-c", _CLIENT)
-            self._link = None if namespace else DdsLink("lo")
+            if namespace is None:
+                self._link = DdsLink("lo")
+                self._ends.callback(self._link.close)
             eventually(
                 lambda: self.monitor.status().get("mode") == Mode.HANG.value or self.client.poll() is not None,
                 "a running client",
@@ -110,23 +114,15 @@ class Stage:
 
     def close(self) -> None:
         """Kills whatever still lives."""
-        writer = self.writer_pid if hasattr(self, "monitor") else 0
-        for process in self._processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if writer:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(writer, signal.SIGKILL)
-        if self._link is not None:
-            link, self._link = self._link, None
-            # Who was killed is remembered for a while, and would be a second publisher on the next stage.
-            eventually(lambda: not link.publishers(LOW_COMMAND_TOPIC), "an empty topic")
-            link.close()
-        if self.namespace is not None:
-            self.namespace.close()
-        memory_path("lo").unlink(missing_ok=True)
-        self._folder.cleanup()
+        try:
+            with signals_put_off():
+                self._kill()
+            if self._link is not None:
+                link, self._link = self._link, None
+                # Who was killed is remembered for a while, and would be a second publisher on the next stage.
+                eventually(lambda: not link.publishers(LOW_COMMAND_TOPIC), "an empty topic")
+        finally:
+            close_undisturbed(self._ends)
 
     def take_network_down(self) -> None:
         """For all processes of this stage."""
@@ -139,6 +135,16 @@ class Stage:
         for _ in range(2 * (os.cpu_count() or 1)):
             self._start("-c", end)
         time.sleep(seconds)
+
+    def _kill(self) -> None:
+        writer = self.writer_pid if hasattr(self, "monitor") else 0
+        for process in self._processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if writer:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(writer, signal.SIGKILL)
 
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [*(self.namespace.prefix if self.namespace else ()), sys.executable, *arguments]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import io
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from bm_core.errors import BmError
 from bm_core.motion import load_clip
 from bm_core.onnx_file import read_onnx
 from bm_sim2real.fuzzing.report import FuzzReport
+from bm_sim2real.process_signals import temporary_folder
 
 _VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 10**18, -(10**18), 1e308, -1e-308, 0.5, "", "x", "nan", "left_knee_joint", [], {},
@@ -62,8 +62,8 @@ def _fuzz(
     read: Callable[[Path], object],
 ) -> FuzzReport:
     report = FuzzReport(target=target, seed=seed)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"mutated{suffix}"
+    with temporary_folder() as folder:
+        path = folder / f"mutated{suffix}"
         for index in range(count):
             path.write_bytes(make(np.random.default_rng((seed, index))))
             report.tried += 1
@@ -152,8 +152,8 @@ def _bundle_parts() -> tuple[dict[str, str], bytes]:
     constants = [numpy_helper.from_array(np.float32(value), name) for value, name in ((0.0, "zero"), (1.0, "one"))]
     graph = helper.make_graph(nodes, "tiny", sides[:1], sides[1:], [weight, *constants])
     model = helper.make_model(graph, producer_name=PRODUCER, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "tiny.onnx"
+    with temporary_folder() as folder:
+        path = folder / "tiny.onnx"
         path.write_bytes(model.SerializeToString())
         sha256 = read_onnx(path).graph_sha256
     assert shipped_bundle.trace is not None

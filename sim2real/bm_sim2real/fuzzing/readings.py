@@ -17,6 +17,7 @@ from bm_sim2real.bridge.shared_memory import BridgeMemory, memory_path
 from bm_sim2real.fuzzing.report import FuzzReport
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
+from bm_sim2real.process_signals import signals_put_off
 from bm_sim2real.robots.unitree.battery import BMS_TOPIC, pack_bms
 from bm_sim2real.robots.unitree.dds import LOW_STATE_TOPIC
 from bm_sim2real.robots.unitree.lockstep import LockstepUnitree
@@ -102,10 +103,11 @@ class _Target:
 
     def close(self) -> None:
         """Gives the memory back."""
-        self._robot.close()
-        self._memory.close()
-        memory_path("lo").unlink(missing_ok=True)
-        self._log.close()
+        with signals_put_off():
+            self._robot.close()
+            self._memory.close()
+            memory_path("lo").unlink(missing_ok=True)
+            self._log.close()
 
     def _step(self, report: FuzzReport) -> None:
         core = self._core

@@ -77,7 +77,7 @@ def convert_all(
             except ClipError as error:
                 outcomes.append(Outcome(job=job, fault=str(error)))
             else:
-                place = Path(staging) / f"{index}.npz"
+                place = staging / f"{index}.npz"
                 save_staged(_signed(clip), place, job.target)
                 staged.append((place, job.target))
                 outcomes.append(Outcome(job=job, seconds=clip.duration))

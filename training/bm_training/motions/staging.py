@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bm_core.atomic_file import atomic_write_bytes, cannot_be_written
 from bm_core.errors import ClipError, ConfigError
 from bm_core.motion import MotionClip, save_clip
+from bm_sim2real.process_signals import temporary_folder
 
 
-def staging_folder(out: Path) -> tempfile.TemporaryDirectory[str]:
+@contextmanager
+def staging_folder(out: Path) -> Iterator[Path]:
     """A hidden folder in `out`, or in the nearest folder above that exists: on the same disk, so moves are atomic."""
     existing = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     if not existing.is_dir():
         raise ClipError(f"{out}: {existing} is a file, not a folder; choose another --out")
-    try:
-        return tempfile.TemporaryDirectory(prefix=".unfinished-", dir=existing)
-    except OSError as error:
-        raise ClipError(f"{out}: cannot be written: {error.strerror or error}; choose another --out") from error
+    with ExitStack() as ends:
+        try:
+            folder = ends.enter_context(temporary_folder(prefix=".unfinished-", beside=existing))
+        except OSError as error:
+            raise ClipError(f"{out}: cannot be written: {error.strerror or error}; choose another --out") from error
+        yield folder
 
 
 def save_staged(clip: MotionClip, place: Path, target: Path) -> None:

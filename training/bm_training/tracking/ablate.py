@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from bm_sim2real.process_signals import temporary_folder
 from bm_training.run_control import report, run_as_module
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ class Ablate:
         if self.phase == "train":
             return 0
         rows = []
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             for run in plan.runs:
-                row = first_completion(run, lambda path, clip: completes_in_mujoco(path, clip, Path(folder)))
+                row = first_completion(run, lambda path, clip: completes_in_mujoco(path, clip, folder))
                 report(f"{row['clip']} {row['mode']}-{row['seed']}: {row['iterations'] or 'not completed'}")
                 rows.append(row)
         summary = summarize(rows)

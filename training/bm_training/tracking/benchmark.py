@@ -12,13 +12,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bm_core.errors import ConfigError
+from bm_sim2real.process_signals import temporary_folder
 from bm_training.run_control import report, run_as_module
 
 RESULT = "RESULT "
@@ -70,8 +70,8 @@ class Benchmark:
 
         rows: list[dict[str, Any]] = []
         peer = self._peer() if self.peer else None
-        with tempfile.TemporaryDirectory() as folder:
-            clip = Path(folder) / "motion.npz"
+        with temporary_folder() as folder:
+            clip = folder / "motion.npz"
             self._write_clip(clip)
             for num_envs in self.num_envs:
                 rows.append(self._measure([sys.executable, "-m", f"{__package__}.benchmark_task"], num_envs, clip))

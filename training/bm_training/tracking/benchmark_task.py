@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import resource
 import sys
-import tempfile
 import time
 from contextlib import redirect_stdout
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bm_sim2real.process_signals import temporary_folder
 from bm_training.run_control import report
 from bm_training.tracking.benchmark import RESULT
 
@@ -80,12 +79,12 @@ def _training(env: TrackingEnv, device: str, options: dict[str, Any]) -> dict[st
     warm_up, count = options["warm_up"], options["iterations"]
     ppo = PpoConfig(hidden_dims=tuple(options["hidden_dims"]), init_std=1.0)
     stamps: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        config = RunnerConfig(run_dir=Path(folder), max_iterations=warm_up + count, save_interval=10**9)
+    with temporary_folder() as folder:
+        config = RunnerConfig(run_dir=folder, max_iterations=warm_up + count, save_interval=10**9)
         ranks = Ranks(rank=0, local_rank=0, world_size=1, device=device)
         runner = Runner(env, ppo, config, ranks, lambda line: (stamps.append(time.monotonic()), report(line))[0], {})
         runner.learn()
-        rows = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()][warm_up:]
+        rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()][warm_up:]
     return {
         "training_steps_per_s": count * ppo.num_steps_per_env * env.num_envs / (stamps[-1] - stamps[warm_up - 1]),
         "collect_s": median(row["time/collect_s"] for row in rows),

@@ -35,11 +35,11 @@ def write_set(
     with staging_folder(folder) as staging:
         for clip in clips:
             file = f"{clip.name}.npz"
-            save_staged(clip, Path(staging) / file, folder / file)
+            save_staged(clip, staging / file, folder / file)
             written.append(WrittenClip(file, round(clip.duration, 2)))
             on_clip(len(written))
         for entry in written:
-            move_into_place(Path(staging) / entry.file, folder / entry.file)
+            move_into_place(staging / entry.file, folder / entry.file)
     manifest = {"made_by": "bm motion generate", "licence": "Apache-2.0", **recipe, "clips": [vars(w) for w in written]}
     atomic_write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     return written
