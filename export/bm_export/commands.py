@@ -105,6 +105,8 @@ class ExportDiffusion:
     """Level to which the last plan's states are re-noised; the highest (20) starts from noise."""
     warm_action_level: int | None = None
     """The same for its actions."""
+    most_committed: int | None = None
+    """Action tokens of the last plan that are kept at most, while the robot runs them; default: as trained."""
     guidance: Path | None = None
     """JSON file with guidance settings (scale, weights, ...) for the contract; it names what differs from the
     defaults."""

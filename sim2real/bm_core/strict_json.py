@@ -1,4 +1,7 @@
-"""Frozen dataclasses to JSON and back, strictly: every key present, no key unknown, no type bent, no number rounded."""
+"""Frozen dataclasses to JSON and back, strictly: every key present, no key unknown, no type bent, no number rounded.
+
+Only a field made by `younger` may be missing.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,13 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from bm_core.errors import BundleError
 
 T = TypeVar("T")
+
+_YOUNGER = "younger"
+
+
+def younger(default: T) -> T:
+    """A field that the first documents do not have: there it takes its default."""
+    return dataclasses.field(default=default, metadata={_YOUNGER: True})
 
 
 def dump(value: Any) -> str:
@@ -50,10 +60,11 @@ def build(cls: type[T], data: Any, where: str) -> T:
     unknown = sorted(set(data) - set(names))
     if unknown:
         raise BundleError(f"{where}: unknown key '{unknown[0]}'; known are {', '.join(names)}")
-    missing = [name for name in names if name not in data]
+    younger = {field.name for field in dataclasses.fields(cls) if _YOUNGER in field.metadata}  # type: ignore[arg-type]
+    missing = [name for name in names if name not in data and name not in younger]
     if missing:
         raise BundleError(f"{where}: key '{missing[0]}' is missing; export the bundle again")
-    return cls(**{name: _value(hints[name], data[name], f"{where}.{name}") for name in names})
+    return cls(**{name: _value(hints[name], data[name], f"{where}.{name}") for name in names if name in data})
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:

@@ -44,6 +44,7 @@ def test_what_was_written_is_read_again():
         (changed(1.5, "sampler", "eta"), "eta = 1.5"),
         (changed(21, "sampler", "warm_state_level"), "warm_state_level = 21: 0 to 20"),
         (changed(-1, "sampler", "warm_action_level"), "warm_action_level = -1"),
+        (changed(8, "sampler", "most_committed"), "most_committed = 8: 0 to 7"),
         (changed("many", "sampler", "passes"), "passes"),
         (changed(MISSING, "layout"), "layout"),
         (changed(1, "colour"), "colour"),
@@ -53,3 +54,10 @@ def test_what_was_written_is_read_again():
 def test_a_spec_that_makes_no_sense_is_refused_by_name(text, words):
     with pytest.raises(BundleError, match=words):
         DiffusionSpec.from_json(text, "here")
+
+
+def test_a_spec_from_before_most_committed_keeps_one_token():
+    """What every model that was written without it was measured with."""
+    text = changed(MISSING, "sampler", "most_committed")
+    assert "most_committed" not in text
+    assert DiffusionSpec.from_json(text).sampler.most_committed == 1

@@ -80,14 +80,30 @@ def test_a_plan_arrives_after_its_latency_and_the_next_one_is_ordered_a_whole_to
     assert set(np.diff(stamps)) == {max(2, latency)}
 
 
+RANDOM = np.random.default_rng(0)
+
+
+def random_actions(states, actions, state_levels, action_levels):
+    return frozen(states, actions, state_levels, action_levels)[0], RANDOM.normal(size=actions.shape)
+
+
+@pytest.mark.parametrize("most, kept", [(0, 0), (1, 2), (2, 4), (3, 4)])
+def test_as_many_actions_are_kept_as_the_model_knows_to_continue(most, kept):
+    """Four control steps late: two tokens of two steps will have run."""
+    policy = tiny_policy(latency_steps=4, denoise=random_actions, spec=plain_spec(most_committed=most))
+    watched(policy, 13)
+    first = policy.plan
+    for step in range(13, 17):
+        policy.see(reading(step))
+        policy.act()
+    second = policy.plan
+    assert (first.step, second.step) == (8, 12) and second.is_warm
+    same = [np.abs(second.action(step) - first.action(step)).max() < 1e-6 for step in range(12, 18)]
+    assert same == [True] * kept + [False] * (6 - kept)
+
+
 def test_actions_that_will_have_run_are_kept_in_the_next_plan():
-    rng = np.random.default_rng(0)
-
-    def random(states, actions, state_levels, action_levels):
-        clean = frozen(states, actions, state_levels, action_levels)
-        return clean[0], rng.normal(size=actions.shape)
-
-    policy = tiny_policy(latency_steps=2, denoise=random)
+    policy = tiny_policy(latency_steps=2, denoise=random_actions)
     watched(policy, 11)
     first = policy.plan
     for step in (11, 12):

@@ -18,6 +18,7 @@ from bm_training.diffusion.ema import WeightAverage  # noqa: E402
 from bm_training.diffusion.model import LARGE, SMALL, ModelConfig, StatesOnly, TokenTransformer  # noqa: E402
 from bm_training.diffusion.objective import Objective, ObjectiveConfig  # noqa: E402
 from bm_training.diffusion.sampler import NumpyDenoiser, TorchDenoiser, as_tensors, torch_sampler  # noqa: E402
+from bm_training.diffusion.windows import Windows  # noqa: E402
 
 torch.set_num_threads(1)
 BATCH, TOKENS = 2, 21
@@ -167,27 +168,36 @@ def test_clean_tokens_are_not_asked_for():
     def zero(states, actions, state_levels, action_levels):
         return 0.0 * states, 0.0 * actions
 
-    terms = objective()(zero, batch, torch.Generator().manual_seed(0), clean_history=1.0)
+    config = ObjectiveConfig(clean_history=1.0, committed=0.0)
+    terms = objective()(zero, batch, torch.Generator().manual_seed(0), config)
     assert float(terms.states[:5].abs().max()) == 0.0 == float(terms.actions[:4].abs().max())
     assert float(terms.states[5:].min()) > 0.01 and float(terms.actions[4:].min()) > 0.01
 
 
+def levels(count=4000, seed=0, **config):
+    config = ObjectiveConfig(**config)
+    return objective().draw_levels(count, torch.Generator().manual_seed(seed), config)
+
+
 def test_history_is_clean_in_about_the_share_that_is_asked_for():
-    states, actions = objective().draw_levels(4000, torch.Generator().manual_seed(0), 0.5)
+    drawn = levels(clean_history=0.5, committed=0.0)
+    states, actions = drawn.states, drawn.actions
     clean = (states[:, :5] == 0).all(1)
     assert float(clean.float().mean()) == pytest.approx(0.5, abs=0.03)
     assert torch.equal(clean, (actions[:, :4] == 0).all(1))
-    for levels in (states[:, 5:], actions[:, 4:]):
-        counts = torch.bincount(levels.reshape(-1), minlength=21) / levels.numel()
+    assert not drawn.is_committed.any()
+    for future in (states[:, 5:], actions[:, 4:]):
+        counts = torch.bincount(future.reshape(-1), minlength=21) / future.numel()
         assert len(counts) == 21 and float((counts - 1 / 21).abs().max()) < 0.01
     # Independent per token, also between states and actions, in the windows that share no level.
-    states, actions = objective(shared_levels=0.0).draw_levels(4000, torch.Generator().manual_seed(0), 0.5)
-    pair = torch.stack([states[:, 5:].reshape(-1), actions[:, 5:].reshape(-1)]).float()
+    drawn = levels(shared_levels=0.0, committed=0.0)
+    pair = torch.stack([drawn.states[:, 5:].reshape(-1), drawn.actions[:, 5:].reshape(-1)]).float()
     assert abs(float(torch.corrcoef(pair)[0, 1])) < 0.02
 
 
 def test_future_tokens_share_a_level_in_the_share_of_windows_that_is_asked_for():
-    states, actions = objective(shared_levels=0.4).draw_levels(4000, torch.Generator().manual_seed(0), 0.5)
+    drawn = levels(shared_levels=0.4, committed=0.0)
+    states, actions = drawn.states, drawn.actions
     shared = (states[:, 5:] == states[:, 5:6]).all(1)
     assert float(shared.float().mean()) == pytest.approx(0.4, abs=0.03)
     assert torch.equal(shared, (actions[:, 4:] == actions[:, 4:5]).all(1))
@@ -195,6 +205,43 @@ def test_future_tokens_share_a_level_in_the_share_of_windows_that_is_asked_for()
     assert float(together.float().mean()) == pytest.approx(0.5 + 0.5 / 21, abs=0.04)
     # The history's levels stay its own.
     assert float((states[shared, 0] == states[shared, -1]).float().mean()) < 0.1
+
+
+def test_committed_actions_are_given_behind_a_clean_history_in_the_share_that_is_asked_for():
+    drawn = levels(clean_history=0.5, committed=0.4, most_committed=3)
+    clean, count = (drawn.states[:, :5] == 0).all(1), drawn.is_committed.sum(1)
+    assert float((count[clean] > 0).float().mean()) == pytest.approx(0.4, abs=0.04)
+    assert int(count[~clean].max()) == 0
+    shares = torch.bincount(count[count > 0], minlength=4).float() / int((count > 0).sum())
+    assert len(shares) == 4 and float((shares[1:] - 1 / 3).abs().max()) < 0.06
+    # The first of the future, without a gap, and nothing else.
+    first = torch.arange(21) - 4
+    assert torch.equal(drawn.is_committed, (first >= 0) & (first < count[:, None]))
+    assert int(drawn.actions[drawn.is_committed].max()) == 0
+    # What follows is as noisy as ever; the states are not given.
+    assert float((drawn.states[count > 0][:, 5:] == 0).float().mean()) == pytest.approx(1 / 21, abs=0.015)
+
+
+def test_committed_actions_are_those_that_the_robot_ran():
+    """At the mean of what the model gets: the applied action, exactly; behind them the noisy label."""
+    data, spec = rollouts(), tiny_spec()
+    data.action_label[:] = data.action_applied + 1.0
+    batch = Windows(data, np.arange(4), spec.layout, spec.representation, "cpu").take(torch.arange(8))
+    seen = {}
+
+    def model(states, actions, state_levels, action_levels):
+        seen.update(actions=actions, levels=action_levels)
+        return states, actions
+
+    config = ObjectiveConfig(clean_history=1.0, committed=1.0, most_committed=2)
+    terms = Objective(spec, config, "cpu")(model, batch, torch.Generator().manual_seed(0))
+    applied, labels = (torch.as_tensor(spec.action_codec.encode(v.numpy())) for v in (batch.applied, batch.actions))
+    assert torch.allclose(seen["actions"][:, :5].double(), applied[:, :5], atol=1e-5)
+    assert float((applied[:, 4] - labels[:, 4]).abs().min()) > 0.1
+    two = seen["levels"][:, 5] == 0
+    assert two.any() and torch.allclose(seen["actions"][two, 5].double(), applied[two, 5], atol=1e-5)
+    # Given, not asked for.
+    assert float(terms.actions[4]) == 0.0 and float(terms.actions[6]) > 0.0
 
 
 def test_average_follows_quickly_at_first_and_at_most_by_its_limit():

@@ -67,7 +67,7 @@ class Planner:
         """A plan from the present of `history`, which is control step `step`.
 
         The robot will have run `committed` more control steps of the last plan before this one arrives: they are kept
-        (in whole tokens). `time_s`: stamp for steering and readers.
+        (in whole tokens, as many as the model knows to continue). `time_s`: stamp for steering and readers.
         """
         begun, layout = time.perf_counter(), self.spec.layout
         present = history.present
@@ -99,7 +99,7 @@ class Planner:
         unknown = np.flatnonzero(np.isnan(actions).any(axis=-1))
         known: tuple[Any, Any] = history.states(spec.representation)[None], np.nan_to_num(actions)[None]
         shift, rest = (0, 1) if last is None else divmod(step - last.step, layout.steps_per_token)
-        tokens = -(-committed // layout.steps_per_token)
+        tokens = min(-(-committed // layout.steps_per_token), spec.sampler.most_committed)
         if last is None or rest or not 0 < shift < layout.supervised - tokens:
             request = cold_request(layout, *known, spec.levels)
             request.action_levels[unknown] = spec.levels

@@ -76,6 +76,9 @@ class SamplerSpec:
     warm_state_level: int = 14
     """Level to which the last plan's states are re-noised; the number of levels starts cold."""
     warm_action_level: int = 11
+    most_committed: int = strict_json.younger(1)
+    """Action tokens of the last plan that are kept at most, of those that the robot will have run before the new plan
+    arrives. More of them than the model was trained to continue make it fall."""
     seed: int = 0
 
 
@@ -128,6 +131,11 @@ class DiffusionSpec:
             )
         if not 0.0 <= sampler.eta <= 1.0:
             raise BundleError(f"diffusion.sampler.eta = {sampler.eta}: 0 (DDIM) to 1 (DDPM) expected")
+        if not 0 <= sampler.most_committed < self.layout.supervised:
+            raise BundleError(
+                f"diffusion.sampler.most_committed = {sampler.most_committed}: "
+                f"0 to {self.layout.supervised - 1} expected"
+            )
         for name in ("warm_state_level", "warm_action_level"):
             if not 0 <= getattr(sampler, name) <= self.levels:
                 raise BundleError(f"diffusion.sampler.{name} = {getattr(sampler, name)}: 0 to {self.levels} expected")

@@ -45,6 +45,7 @@ class EvalDiffusion:
     eta: float | None = None
     warm_state_level: int | None = None
     warm_action_level: int | None = None
+    most_committed: int | None = None
     guidance: Path | None = None
     """JSON file with guidance settings that differ from the bundle's."""
     sweep: bool = False
@@ -141,6 +142,7 @@ class EvalDiffusion:
             eta=self.eta,
             warm_state_level=self.warm_state_level,
             warm_action_level=self.warm_action_level,
+            most_committed=self.most_committed,
             guidance=self._guidance(),
         )
 

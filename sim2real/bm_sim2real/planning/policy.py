@@ -154,6 +154,7 @@ class PilotConfig:
     eta: float | None = None
     warm_state_level: int | None = None
     warm_action_level: int | None = None
+    most_committed: int | None = None
     guidance: GuidanceSpec | None = None
     """How hard goals pull; None: the bundle's."""
 
@@ -163,7 +164,7 @@ class PilotConfig:
 
     def sampler(self, given: SamplerSpec) -> SamplerSpec:
         """The bundle's settings with those of this config in their place."""
-        names = ("passes", "action_passes", "eta", "warm_state_level", "warm_action_level")
+        names = ("passes", "action_passes", "eta", "warm_state_level", "warm_action_level", "most_committed")
         chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return dataclasses.replace(given, **chosen)
 

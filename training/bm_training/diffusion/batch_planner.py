@@ -127,7 +127,7 @@ class BatchPlanner:
             last.tokens,
             spec.levels,
             *(levels if self.config.is_warm else (spec.levels,) * 2),
-            committed=-(-self.config.latency // layout.steps_per_token),
+            committed=min(-(-self.config.latency // layout.steps_per_token), settings.most_committed),
         )
 
 

@@ -47,6 +47,8 @@ class EvaluateDiffusion:
     """1 DDPM, 0 DDIM. Default: the model's spec."""
     warm_levels: tuple[int, int] | None = None
     """Levels to which the last plan's states and actions are re-noised. Default: the model's spec."""
+    most_committed: int | None = None
+    """Action tokens of the last plan that are kept at most, while the robot runs them. Default: the model's spec."""
     guidance: Path | None = None
     """JSON file with guidance settings that differ from the defaults."""
     guidance_scale: float | None = None
@@ -159,7 +161,8 @@ class EvaluateDiffusion:
         return row
 
     def _sampler(self, spec: DiffusionSpec, passes: int | None) -> Any:
-        changes: dict[str, Any] = {"passes": passes, "action_passes": self.action_passes, "eta": self.eta}
+        names = ("action_passes", "eta", "most_committed")
+        changes: dict[str, Any] = {"passes": passes} | {name: getattr(self, name) for name in names}
         if self.warm_levels is not None:
             changes |= {"warm_state_level": self.warm_levels[0], "warm_action_level": self.warm_levels[1]}
         given = {name: value for name, value in changes.items() if value is not None}

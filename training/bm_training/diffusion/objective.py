@@ -22,8 +22,25 @@ class ObjectiveConfig:
     shared_levels: float = 0.5
     """Share of windows in which the future has one level for all states and one for all actions, as a sampling loop
     from nothing has; else every token draws its own, and plans whose tokens are all unknown hardly ever occur."""
+    committed: float = 0.5
+    """Share of the windows with a clean history whose first future actions are given, as to a plan that arrives late:
+    the robot runs on meanwhile. They are what it really ran. The teacher's would say what is yet to happen to it."""
+    most_committed: int = 3
+    """Action tokens that are given then, 1 to so many, alike often."""
     action_weight: float = 1.0
     """Of the actions' mean squared error beside the states'."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """Noise levels of a batch."""
+
+    states: Tensor
+    """(B, N) 0..K"""
+    actions: Tensor
+    """(B, N) 0..K"""
+    is_committed: Tensor
+    """(B, N) bool: action tokens of the future that are given; their level is 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +66,12 @@ class Objective:
         self._state_codec, self._action_codec = spec.state_codec.to(convert), spec.action_codec.to(convert)
         self._alpha_bar = convert(cosine_alpha_bar(spec.levels))
 
-    def draw_levels(self, batch: int, generator: torch.Generator, clean_history: float) -> tuple[Tensor, Tensor]:
-        """(B, N) for states and for actions, uniform in 0..K; in a share of the windows 0 throughout the history."""
+    def draw_levels(self, batch: int, generator: torch.Generator, config: ObjectiveConfig) -> Levels:
+        """Uniform in 0..K; in a share of the windows 0 throughout the history, in a share of those also behind it."""
         shape, device = (batch, self._layout.tokens), self._alpha_bar.device
         states, actions = (torch.randint(self._top + 1, shape, generator=generator, device=device) for _ in range(2))
-        chance = torch.rand(batch, 3, generator=generator, device=device).split(1, dim=1)
-        is_shared, is_clean = chance[0] < self.config.shared_levels, chance[1] < clean_history
+        chance = torch.rand(batch, 5, generator=generator, device=device).split(1, dim=1)
+        is_shared, is_clean = chance[0] < config.shared_levels, chance[1] < config.clean_history
         index = torch.arange(self._layout.tokens, device=device)
         state_known, action_known = index <= self._layout.present, index < self._layout.present
         # One level for both: states and actions denoised together. Two: actions after the states, or a warm start.
@@ -62,19 +79,24 @@ class Objective:
         states = torch.where(is_shared & ~state_known, states[:, -1:], states)
         actions = torch.where(is_shared & ~action_known, one, actions)
         states, actions = states.masked_fill(is_clean & state_known, 0), actions.masked_fill(is_clean & action_known, 0)
-        return states, actions
+        count = torch.where(
+            is_clean & (chance[3] < config.committed), 1 + (chance[4] * config.most_committed).long(), 0
+        )
+        is_committed = ~action_known & (index < self._layout.present + count)
+        return Levels(states=states, actions=actions.masked_fill(is_committed, 0), is_committed=is_committed)
 
     def __call__(
         self,
         model: Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]],
         windows: WindowBatch,
         generator: torch.Generator,
-        clean_history: float | None = None,
+        config: ObjectiveConfig | None = None,
     ) -> LossTerms:
-        """Levels and noise come from the generator."""
-        states, actions = self._state_codec.encode(windows.states), self._action_codec.encode(windows.actions)
-        share = self.config.clean_history if clean_history is None else clean_history
-        state_levels, action_levels = self.draw_levels(len(states), generator, share)
+        """Levels and noise come from the generator. `config`: other shares than the usual ones."""
+        levels = self.draw_levels(len(windows.states), generator, config or self.config)
+        state_levels, action_levels = levels.states, levels.actions
+        given = torch.where(levels.is_committed[..., None], windows.applied, windows.actions)
+        states, actions = self._state_codec.encode(windows.states), self._action_codec.encode(given)
         noisy = self._noised(states, state_levels, generator), self._noised(actions, action_levels, generator)
         found_states, found_actions = model(*noisy, state_levels, action_levels)
         supervised = self._layout.present + self._layout.supervised

@@ -132,7 +132,9 @@ class Trainer:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from averaged weights with a fresh optimiser. ConfigError for another model or spec."""
-        if state["model"] != dataclasses.asdict(self.model.config) or state["spec"] != self.spec.to_json():
+        # How it is sampled may change: that is not trained.
+        spec = dataclasses.replace(DiffusionSpec.from_json(state["spec"], "resume"), sampler=self.spec.sampler)
+        if state["model"] != dataclasses.asdict(self.model.config) or spec != self.spec:
             raise ConfigError("resume: the checkpoint's model or tokens are not those of this run")
         self.model.load_state_dict(state["ema"])
         self.average.model.load_state_dict(state["ema"])
@@ -242,14 +244,13 @@ class Trainer:
         if not self._ranks.is_first:
             return {}
         generator = torch.Generator(device=self._ranks.device).manual_seed(self.config.seed)
-        terms = self._objective(self.average.model, self._validation, generator, clean_history=1.0)
+        as_run = dataclasses.replace(self._objective.config, clean_history=1.0, committed=0.0)
+        terms = self._objective(self.average.model, self._validation, generator, as_run)
         values = {"val/loss": float(terms.total)}
         first = self.spec.layout.present  # what comes before is history, and given
         values |= {f"val/state_{i:02d}": value for i, value in enumerate(terms.states.tolist()) if i > first}
         values |= {f"val/action_{i:02d}": value for i, value in enumerate(terms.actions.tolist()) if i >= first}
-        few = WindowBatch(
-            states=self._validation.states[:_SAMPLED_WINDOWS], actions=self._validation.actions[:_SAMPLED_WINDOWS]
-        )
+        few = self._validation.first(_SAMPLED_WINDOWS)
         values |= plan_errors(self.average.model, self.spec, few, generator)
         if self._gate is None and self.step > 0:
             self._keep_best(values["val/loss"])

@@ -51,6 +51,12 @@ class WindowBatch:
     """(B, N, D)"""
     actions: Tensor
     """(B, N, A): applied ones in the history, the teacher's from the present on."""
+    applied: Tensor
+    """(B, N, A): what the robot really ran; in the history the same."""
+
+    def first(self, count: int) -> WindowBatch:
+        """So many of them."""
+        return WindowBatch(states=self.states[:count], actions=self.actions[:count], applied=self.applied[:count])
 
     def mirrored(self, which: Tensor, states: TorchMirror, actions: TorchMirror) -> WindowBatch:
         """The windows chosen by `which` (B,) bool, left and right exchanged."""
@@ -58,6 +64,7 @@ class WindowBatch:
         return WindowBatch(
             states=torch.where(chosen, states(self.states), self.states),
             actions=torch.where(chosen, actions(self.actions), self.actions),
+            applied=torch.where(chosen, actions(self.applied), self.applied),
         )
 
 
@@ -108,10 +115,12 @@ class Windows:
         root = encode_root(self._root[frames], self._root[present])
         steps = present[:, None] + self._action_offsets
         is_history = (self._action_offsets < 0)[:, None]
-        actions = torch.where(is_history, self._applied[steps], self._label[steps])
+        applied, tokens = self._applied[steps], (len(index), self.layout.tokens, self.layout.action_width)
+        actions = torch.where(is_history, applied, self._label[steps])
         return WindowBatch(
             states=torch.cat([self._local[frames], root], dim=-1),
-            actions=actions.reshape(len(index), self.layout.tokens, self.layout.action_width),
+            actions=actions.reshape(tokens),
+            applied=applied.reshape(tokens),
         )
 
     def _flat(self, values: np.ndarray, episodes: np.ndarray) -> Tensor:
