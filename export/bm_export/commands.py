@@ -107,6 +107,8 @@ class ExportDiffusion:
     """The same for its actions."""
     most_committed: int | None = None
     """Action tokens of the last plan that are kept at most, while the robot runs them; default: as trained."""
+    history_action_level: int | None = None
+    """Level to which the actions of the history are re-noised; the highest (20): they are not given."""
     guidance: Path | None = None
     """JSON file with guidance settings (scale, weights, ...) for the contract; it names what differs from the
     defaults."""

@@ -45,6 +45,7 @@ def test_what_was_written_is_read_again():
         (changed(21, "sampler", "warm_state_level"), "warm_state_level = 21: 0 to 20"),
         (changed(-1, "sampler", "warm_action_level"), "warm_action_level = -1"),
         (changed(8, "sampler", "most_committed"), "most_committed = 8: 0 to 7"),
+        (changed(21, "sampler", "history_action_level"), "history_action_level = 21: 0 to 20"),
         (changed("many", "sampler", "passes"), "passes"),
         (changed(MISSING, "layout"), "layout"),
         (changed(1, "colour"), "colour"),

@@ -88,7 +88,7 @@ def random_actions(states, actions, state_levels, action_levels):
 
 
 @pytest.mark.parametrize("most, kept", [(0, 0), (1, 2), (2, 4), (3, 4)])
-def test_as_many_actions_are_kept_as_the_model_knows_to_continue(most, kept):
+def test_as_many_actions_are_kept_as_the_bundle_says(most, kept):
     """Four control steps late: two tokens of two steps will have run."""
     policy = tiny_policy(latency_steps=4, denoise=random_actions, spec=plain_spec(most_committed=most))
     watched(policy, 13)
@@ -100,6 +100,23 @@ def test_as_many_actions_are_kept_as_the_model_knows_to_continue(most, kept):
     assert (first.step, second.step) == (8, 12) and second.is_warm
     same = [np.abs(second.action(step) - first.action(step)).max() < 1e-6 for step in range(12, 18)]
     assert same == [True] * kept + [False] * (6 - kept)
+
+
+@pytest.mark.parametrize("level", [0, 20])
+def test_the_past_actions_are_told_as_far_as_the_bundle_says(level):
+    seen = []
+
+    def recorded(states, actions, state_levels, action_levels):
+        seen.append((actions, action_levels))
+        return frozen(states, actions, state_levels, action_levels)
+
+    policy = tiny_policy(latency_steps=0, denoise=recorded, spec=plain_spec(history_action_level=level))
+    watched(policy, 9)
+    actions, levels = seen[0]
+    assert levels[0, : LAYOUT.present].tolist() == [level] * LAYOUT.present
+    told = LAYOUT.pack(np.array([0.01 * step / G1.action_scale for step in range(8)]))
+    error = np.abs(actions[0, : LAYOUT.present] - told).max()
+    assert error < 1e-6 if level == 0 else error > 0.1
 
 
 def test_actions_that_will_have_run_are_kept_in_the_next_plan():

@@ -110,11 +110,12 @@ def test_reframing_is_that_of_bm_core():
     assert np.abs(found.numpy() - reframe(tokens, old, new)).max() < 1e-12
 
 
-@pytest.mark.parametrize("latency, most_committed", [(0, 1), (1, 1), (3, 1), (3, 2)])
+@pytest.mark.parametrize("latency, most_committed, history", [(0, 1, 0), (1, 1, 0), (3, 1, 20), (3, 2, 7)])
 @pytest.mark.parametrize("is_warm", [True, False])
-def test_a_batch_of_plans_is_the_plans_of_single_planners(latency, most_committed, is_warm, monkeypatch):
+def test_a_batch_of_plans_is_the_plans_of_single_planners(latency, most_committed, history, is_warm, monkeypatch):
     spec, model = tiny_spec(), tiny_model()
-    spec = dataclasses.replace(spec, sampler=dataclasses.replace(spec.sampler, most_committed=most_committed))
+    settings = {"most_committed": most_committed, "history_action_level": history}
+    spec = dataclasses.replace(spec, sampler=dataclasses.replace(spec.sampler, **settings))
     rng = np.random.default_rng(1)
     noises = [spec.reference_sampler().draw_noise(rng, 2, 21) for _ in range(3)]
     given = iter(noises)

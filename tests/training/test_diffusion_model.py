@@ -222,6 +222,15 @@ def test_committed_actions_are_given_behind_a_clean_history_in_the_share_that_is
     assert float((drawn.states[count > 0][:, 5:] == 0).float().mean()) == pytest.approx(1 / 21, abs=0.015)
 
 
+def test_past_actions_are_forgotten_in_the_share_of_clean_histories_that_is_asked_for():
+    drawn = levels(clean_history=0.5, forgotten=0.3)
+    clean = (drawn.states[:, :5] == 0).all(1)
+    noise = (drawn.actions[:, :4] == 20).all(1)
+    assert float(noise[clean].float().mean()) == pytest.approx(0.3, abs=0.04)
+    assert torch.equal(clean & ~noise, (drawn.actions[:, :4] == 0).all(1))
+    assert not levels(clean_history=1.0).actions[:, :4].any()
+
+
 def test_committed_actions_are_those_that_the_robot_ran():
     """At the mean of what the model gets: the applied action, exactly; behind them the noisy label."""
     data, spec = rollouts(), tiny_spec()

@@ -67,7 +67,7 @@ class Planner:
         """A plan from the present of `history`, which is control step `step`.
 
         The robot will have run `committed` more control steps of the last plan before this one arrives: they are kept
-        (in whole tokens, as many as the model knows to continue). `time_s`: stamp for steering and readers.
+        (in whole tokens, at most as many as the sampler's settings allow). `time_s`: stamp for steering and readers.
         """
         begun, layout = time.perf_counter(), self.spec.layout
         present = history.present
@@ -101,17 +101,20 @@ class Planner:
         shift, rest = (0, 1) if last is None else divmod(step - last.step, layout.steps_per_token)
         tokens = min(-(-committed // layout.steps_per_token), spec.sampler.most_committed)
         if last is None or rest or not 0 < shift < layout.supervised - tokens:
-            request = cold_request(layout, *known, spec.levels)
-            request.action_levels[unknown] = spec.levels
-            return request, False
+            return self._recalled(cold_request(layout, *known, spec.levels), unknown), False
         states = reframe(last.states, last.present, present, spec.representation)[None]
         settings = spec.sampler
         levels = (settings.warm_state_level, settings.warm_action_level) if self._is_warm else (spec.levels,) * 2
         request = warm_request(
             layout, *known, states, last.actions[None], spec.levels, *levels, shift=shift, committed=tokens
         )
-        request.action_levels[unknown] = spec.levels
-        return request, self._is_warm
+        return self._recalled(request, unknown), self._is_warm
+
+    def _recalled(self, request: PlanRequest, unknown: NDArray[np.int64]) -> PlanRequest:
+        """With as much of the past actions as is known, and as the model is meant to be told."""
+        request.action_levels[: self.spec.layout.present] = self.spec.sampler.history_action_level
+        request.action_levels[unknown] = self.spec.levels
+        return request
 
     def _seeded(self, number: int) -> SamplerNoise:
         return self._sampler.draw_noise(np.random.default_rng([self._seed, number]), 1, self.spec.layout.tokens)

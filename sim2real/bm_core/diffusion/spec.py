@@ -78,7 +78,10 @@ class SamplerSpec:
     warm_action_level: int = 11
     most_committed: int = strict_json.younger(1)
     """Action tokens of the last plan that are kept at most, of those that the robot will have run before the new plan
-    arrives. More of them than the model was trained to continue make it fall."""
+    arrives. Two make a late model fall, even one that was trained to continue them."""
+    history_action_level: int = strict_json.younger(0)
+    """Level to which the actions of the history are re-noised: 0 they are given, the number of levels they are not.
+    A model of latents that sees what it did goes on with it, whatever its states are pulled to."""
     seed: int = 0
 
 
@@ -136,7 +139,7 @@ class DiffusionSpec:
                 f"diffusion.sampler.most_committed = {sampler.most_committed}: "
                 f"0 to {self.layout.supervised - 1} expected"
             )
-        for name in ("warm_state_level", "warm_action_level"):
+        for name in ("warm_state_level", "warm_action_level", "history_action_level"):
             if not 0 <= getattr(sampler, name) <= self.levels:
                 raise BundleError(f"diffusion.sampler.{name} = {getattr(sampler, name)}: 0 to {self.levels} expected")
 

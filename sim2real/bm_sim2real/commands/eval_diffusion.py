@@ -46,6 +46,7 @@ class EvalDiffusion:
     warm_state_level: int | None = None
     warm_action_level: int | None = None
     most_committed: int | None = None
+    history_action_level: int | None = None
     guidance: Path | None = None
     """JSON file with guidance settings that differ from the bundle's."""
     sweep: bool = False
@@ -143,6 +144,7 @@ class EvalDiffusion:
             warm_state_level=self.warm_state_level,
             warm_action_level=self.warm_action_level,
             most_committed=self.most_committed,
+            history_action_level=self.history_action_level,
             guidance=self._guidance(),
         )
 

@@ -155,6 +155,7 @@ class PilotConfig:
     warm_state_level: int | None = None
     warm_action_level: int | None = None
     most_committed: int | None = None
+    history_action_level: int | None = None
     guidance: GuidanceSpec | None = None
     """How hard goals pull; None: the bundle's."""
 
@@ -164,7 +165,7 @@ class PilotConfig:
 
     def sampler(self, given: SamplerSpec) -> SamplerSpec:
         """The bundle's settings with those of this config in their place."""
-        names = ("passes", "action_passes", "eta", "warm_state_level", "warm_action_level", "most_committed")
+        names = {field.name for field in dataclasses.fields(given)} & {field.name for field in dataclasses.fields(self)}
         chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return dataclasses.replace(given, **chosen)
 

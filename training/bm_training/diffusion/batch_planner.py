@@ -114,6 +114,11 @@ class BatchPlanner:
 
     def _request(self, states: Tensor, actions: Tensor) -> PlanRequest:
         """As bm_core's Planner; every plan follows the one before by one token."""
+        request = self._start(states, actions)
+        request.action_levels[: self._layout.present] = self.spec.sampler.history_action_level
+        return request
+
+    def _start(self, states: Tensor, actions: Tensor) -> PlanRequest:
         spec, layout = self.spec, self._layout
         if not self._plans:
             return cold_request(layout, states, actions, spec.levels)

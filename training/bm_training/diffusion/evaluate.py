@@ -49,6 +49,8 @@ class EvaluateDiffusion:
     """Levels to which the last plan's states and actions are re-noised. Default: the model's spec."""
     most_committed: int | None = None
     """Action tokens of the last plan that are kept at most, while the robot runs them. Default: the model's spec."""
+    history_action_level: int | None = None
+    """Level to which the actions of the history are re-noised. Default: the model's spec."""
     guidance: Path | None = None
     """JSON file with guidance settings that differ from the defaults."""
     guidance_scale: float | None = None
@@ -161,7 +163,7 @@ class EvaluateDiffusion:
         return row
 
     def _sampler(self, spec: DiffusionSpec, passes: int | None) -> Any:
-        names = ("action_passes", "eta", "most_committed")
+        names = ("action_passes", "eta", "most_committed", "history_action_level")
         changes: dict[str, Any] = {"passes": passes} | {name: getattr(self, name) for name in names}
         if self.warm_levels is not None:
             changes |= {"warm_state_level": self.warm_levels[0], "warm_action_level": self.warm_levels[1]}

@@ -22,11 +22,14 @@ class ObjectiveConfig:
     shared_levels: float = 0.5
     """Share of windows in which the future has one level for all states and one for all actions, as a sampling loop
     from nothing has; else every token draws its own, and plans whose tokens are all unknown hardly ever occur."""
-    committed: float = 0.5
+    committed: float = 0.0
     """Share of the windows with a clean history whose first future actions are given, as to a plan that arrives late:
     the robot runs on meanwhile. They are what it really ran. The teacher's would say what is yet to happen to it."""
     most_committed: int = 3
     """Action tokens that are given then, 1 to so many, alike often."""
+    forgotten: float = 0.0
+    """Share of the windows with a clean history whose actions before the present are all noise: who sees what he did
+    goes on with it, whatever the states ask for."""
     action_weight: float = 1.0
     """Of the actions' mean squared error beside the states'."""
 
@@ -70,7 +73,7 @@ class Objective:
         """Uniform in 0..K; in a share of the windows 0 throughout the history, in a share of those also behind it."""
         shape, device = (batch, self._layout.tokens), self._alpha_bar.device
         states, actions = (torch.randint(self._top + 1, shape, generator=generator, device=device) for _ in range(2))
-        chance = torch.rand(batch, 5, generator=generator, device=device).split(1, dim=1)
+        chance = torch.rand(batch, 6, generator=generator, device=device).split(1, dim=1)
         is_shared, is_clean = chance[0] < config.shared_levels, chance[1] < config.clean_history
         index = torch.arange(self._layout.tokens, device=device)
         state_known, action_known = index <= self._layout.present, index < self._layout.present
@@ -79,6 +82,8 @@ class Objective:
         states = torch.where(is_shared & ~state_known, states[:, -1:], states)
         actions = torch.where(is_shared & ~action_known, one, actions)
         states, actions = states.masked_fill(is_clean & state_known, 0), actions.masked_fill(is_clean & action_known, 0)
+        is_forgotten = is_clean & action_known & (chance[5] < config.forgotten)
+        actions = actions.masked_fill(is_forgotten, self._top)
         count = torch.where(
             is_clean & (chance[3] < config.committed), 1 + (chance[4] * config.most_committed).long(), 0
         )

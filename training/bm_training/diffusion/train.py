@@ -44,10 +44,12 @@ class TrainDiffusion:
     """Share of windows with a clean history."""
     shared_levels: float = 0.5
     """Share of windows whose future tokens share one noise level, as in a sampling loop."""
-    committed: float = 0.5
+    committed: float = 0.0
     """Share of the windows with a clean history that also give the first actions of the future, as late plans do."""
     most_committed: int = 3
-    """Action tokens that they give at most; the model is run with no more."""
+    """Action tokens that they give at most."""
+    forgotten: float = 0.0
+    """Share of the windows with a clean history in which its actions are not told."""
     dropout: float | None = None
     """Default: the model's own."""
     action_weight: float = 1.0
@@ -156,10 +158,6 @@ class TrainDiffusion:
         else:
             # More data may have come: the scaling that the weights were trained with stays.
             spec = DiffusionSpec.from_json(state["spec"], "resume")
-        if self.committed > 0.0:
-            spec = dataclasses.replace(
-                spec, sampler=dataclasses.replace(spec.sampler, most_committed=self.most_committed)
-            )
         torch.manual_seed(self.seed)
         model = TokenTransformer(self._model(), spec).to(ranks.device)
         if ranks.is_first:
@@ -192,6 +190,7 @@ class TrainDiffusion:
                 shared_levels=self.shared_levels,
                 committed=self.committed,
                 most_committed=self.most_committed,
+                forgotten=self.forgotten,
                 action_weight=self.action_weight,
             ),
             ranks,

@@ -244,7 +244,7 @@ class Trainer:
         if not self._ranks.is_first:
             return {}
         generator = torch.Generator(device=self._ranks.device).manual_seed(self.config.seed)
-        as_run = dataclasses.replace(self._objective.config, clean_history=1.0, committed=0.0)
+        as_run = dataclasses.replace(self._objective.config, clean_history=1.0, committed=0.0, forgotten=0.0)
         terms = self._objective(self.average.model, self._validation, generator, as_run)
         values = {"val/loss": float(terms.total)}
         first = self.spec.layout.present  # what comes before is history, and given
