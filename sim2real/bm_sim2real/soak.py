@@ -7,6 +7,7 @@ loop: 500 Hz at the writer's priority, without work.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from bm_core.errors import RobotError
 from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.bridge.config import BridgeConfig
 from bm_sim2real.guard_limits import GuardLimits
+from bm_sim2real.process_groups import kill_groups, start_group
 from bm_sim2real.process_signals import close_undisturbed, temporary_folder
 from bm_sim2real.timing import LateHistogram
 
@@ -117,14 +119,7 @@ class Soak:
         close_undisturbed(self._ends)
 
     def _kill(self) -> None:
-        writer = self.monitor.pids[1] if hasattr(self, "monitor") else 0
-        for process in self.processes.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if writer:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(writer, signal.SIGKILL)
+        kill_groups(self.processes.values(), self.monitor.pids[1] if hasattr(self, "monitor") else 0)
 
     def _wait_for_client(self) -> None:
         """Before it is at work there is nothing to measure; if it has ended, `run` says so."""
@@ -148,9 +143,8 @@ class Soak:
     def _start(self, name: str, what: str, *arguments: str) -> None:
         command = [sys.executable, "-m", "bm_sim2real.soak_processes", what, *arguments]
         with (self._out / "stderr.txt").open("ab") as errors:
-            self.processes[name] = subprocess.Popen(
-                command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
-            )
+            keep = functools.partial(self.processes.__setitem__, name)
+            start_group(command, keep, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
 
     def _log(self) -> str:
         text = (self._out / "stderr.txt").read_text(errors="replace").strip()

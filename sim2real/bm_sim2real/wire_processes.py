@@ -10,7 +10,6 @@ is most of the error.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from bm_sim2real.bridge.loop import BridgedLoop
 from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.modes import Mode
 from bm_sim2real.policies.tracker import TrackerPolicy, base_state_needed
+from bm_sim2real.process_groups import kill_groups, start_group
 from bm_sim2real.process_signals import temporary_folder
 from bm_sim2real.robots.mujoco import MujocoRobot
 from bm_sim2real.robots.simulation_config import TICK_DT, TICK_MS
@@ -226,12 +226,11 @@ class _Player:
 @contextlib.contextmanager
 def _simulation(truth: Path) -> Iterator[None]:
     command = [sys.executable, "-c", _SIMULATION, str(truth)]
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+    started: list[subprocess.Popen[bytes]] = []
     try:
+        process = start_group(command, started.append, stdout=subprocess.DEVNULL)
         yield
         process.send_signal(signal.SIGTERM)
         process.wait(_PATIENCE_S)
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        kill_groups(started)

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from bm_core.errors import RobotError
 from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.bridge.config import BridgeConfig
 from bm_sim2real.bridge.shared_memory import BridgeMemory
+from bm_sim2real.process_groups import start_group
 
 _START_S = 10.0
 _END_S = 10.0
@@ -30,20 +31,24 @@ def bridge_client(config: BridgeConfig) -> Iterator[BridgeClient]:
             raise RobotError(f"{config.interface}: a bridge is running that does send commands; end it for a dry run")
         yield client
         return
-    # A group of its own: Ctrl-C in the terminal ends the run, and the run ends the bridge.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bm_sim2real.bridge.guardian", config.to_json()], start_new_session=True
-    )
-    try:
+    with ExitStack() as ends:
+        # A group of its own: Ctrl-C in the terminal ends the run, and the run ends the bridge.
+        process = start_group(
+            [sys.executable, "-m", "bm_sim2real.bridge.guardian", config.to_json()],
+            lambda process: ends.callback(_end, process),
+        )
         _wait_for(config.interface, process)
         yield BridgeClient(config.interface, ready_s=config.first_state_s + _START_S)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """After it has damped."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _is_running(interface: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.bridge.shared_memory import memory_path
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
+from bm_sim2real.process_groups import kill_groups, start_group
 from bm_sim2real.process_signals import close_undisturbed, signals_put_off, temporary_folder
 from bm_sim2real.robots.unitree.dds import LOW_COMMAND_TOPIC, DdsLink
 from bm_sim2real.robots.unitree.low_command import read_low_command
@@ -116,7 +116,7 @@ class Stage:
         """Kills whatever still lives."""
         try:
             with signals_put_off():
-                self._kill()
+                kill_groups(self._processes, self.writer_pid if hasattr(self, "monitor") else 0)
             if self._link is not None:
                 link, self._link = self._link, None
                 # Who was killed is remembered for a while, and would be a second publisher on the next stage.
@@ -136,23 +136,9 @@ class Stage:
             self._start("-c", end)
         time.sleep(seconds)
 
-    def _kill(self) -> None:
-        writer = self.writer_pid if hasattr(self, "monitor") else 0
-        for process in self._processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if writer:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(writer, signal.SIGKILL)
-
     def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
         command = [*(self.namespace.prefix if self.namespace else ()), sys.executable, *arguments]
-        process = subprocess.Popen(
-            command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        self._processes.append(process)
-        return process
+        return start_group(command, self._processes.append, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def hold_pose() -> None:
