@@ -195,7 +195,7 @@ def test_a_command_that_is_stopped_leaves_nothing_and_says_one_line(name, number
     line, processes = LINES[name]
     running = job(line)
     at_work(running, processes)
-    if name == "motion render":  # before that the import of MuJoCo asks a Python of its own for the version of GLFW
+    if name == "motion render":
         running.wait_for(lambda: list(running.folder.glob(".x.*.mp4")), "a film that has been begun")
     code, alive = running.end([number])
     assert (code, running.said) == (CODES[number][0], [CODES[number][1]])

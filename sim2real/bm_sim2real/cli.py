@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -63,6 +64,9 @@ USAGE = """usage: bm COMMAND [OPTIONS]     bm COMMAND --help shows the options
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (default: sys.argv) and return its exit code."""
+    # Else MuJoCo imports a window library, which starts a Python of its own and waits for it. Pictures are drawn by
+    # rendering.py in contexts that it makes itself.
+    os.environ.setdefault("MUJOCO_GL", "disable")
     words, is_debug = _without_debug(list(sys.argv[1:] if argv is None else argv))
     return guarded(lambda: _dispatch(words), is_debug=is_debug)
 

@@ -1,5 +1,6 @@
 """`bm`: which command runs, what every failure prints, the exit code. Commands are registered as a wheel does it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -270,3 +271,19 @@ def test_every_registered_command_has_a_summary(point):
 
     summaries = {".".join(command.words): command.summary() for command in find_commands()}
     assert summaries[point.name].endswith(".")
+
+
+def test_mujoco_starts_no_process_where_it_is_imported():
+    """GLFW's import asks a Python of its own, whose traceback Ctrl-C would show."""
+    code = """
+import sys
+from bm_sim2real.cli import main
+main(["--version"])
+begun = []
+sys.addaudithook(lambda event, arguments: begun.append(arguments) if event == "subprocess.Popen" else None)
+import mujoco
+assert not begun, begun
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
