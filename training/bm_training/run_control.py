@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     def handle(number: int, _frame: Any) -> None:
         stop()
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        report(f"{signal.Signals(number).name}: saving after this iteration")
+        # Not `report`: where the signal comes upon a line that is being printed, Python refuses a second one.
+        with suppress(OSError):
+            os.write(2, f"{signal.Signals(number).name}: saving after this iteration\n".encode())
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
