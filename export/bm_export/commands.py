@@ -106,7 +106,7 @@ class ExportDiffusion:
     warm_action_level: int | None = None
     """The same for its actions."""
     most_committed: int | None = None
-    """Action tokens of the last plan that are kept at most, while the robot runs them; default: as trained."""
+    """Action tokens of the last plan that are kept at most, while the robot runs them; default: the model's spec."""
     history_action_level: int | None = None
     """Level to which the actions of the history are re-noised; the highest (20): they are not given."""
     guidance: Path | None = None

@@ -60,8 +60,8 @@ def build(cls: type[T], data: Any, where: str) -> T:
     unknown = sorted(set(data) - set(names))
     if unknown:
         raise BundleError(f"{where}: unknown key '{unknown[0]}'; known are {', '.join(names)}")
-    younger = {field.name for field in dataclasses.fields(cls) if _YOUNGER in field.metadata}  # type: ignore[arg-type]
-    missing = [name for name in names if name not in data and name not in younger]
+    needed = [field.name for field in dataclasses.fields(cls) if _YOUNGER not in field.metadata]  # type: ignore[arg-type]
+    missing = [name for name in needed if name not in data]
     if missing:
         raise BundleError(f"{where}: key '{missing[0]}' is missing; export the bundle again")
     return cls(**{name: _value(hints[name], data[name], f"{where}.{name}") for name in names if name in data})

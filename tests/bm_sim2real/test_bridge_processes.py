@@ -26,6 +26,7 @@ from bm_sim2real.bridge.shared_memory import memory_path
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.modes import Mode
+from bm_sim2real.process_groups import kill_groups
 from bm_sim2real.robots.unitree.dds import LOW_COMMAND_TOPIC, DdsLink
 from bm_sim2real.robots.unitree.low_command import read_low_command
 from bm_sim2real.robots.unitree.sdk import load_sdk
@@ -123,14 +124,7 @@ class Stage:
         return all(m.is_intact and m.values[:, 3].max() == 0.0 and m.values[:29, 4].min() >= 3.0 for m in messages)
 
     def close(self):
-        writer = self.client.pids[1] if hasattr(self, "client") else 0
-        for process in self.processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # the writer is in the guardian's group
-            process.wait()
-        if writer:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(writer, signal.SIGKILL)
+        kill_groups(self.processes, self.client.pids[1] if hasattr(self, "client") else 0)
         # Who was killed is remembered for a while, and would be a second publisher in the next test.
         eventually(lambda: not self.listener.publishers(LOW_COMMAND_TOPIC), "an empty topic")
         self.listener.close()

@@ -99,22 +99,19 @@ class Planner:
         unknown = np.flatnonzero(np.isnan(actions).any(axis=-1))
         known: tuple[Any, Any] = history.states(spec.representation)[None], np.nan_to_num(actions)[None]
         shift, rest = (0, 1) if last is None else divmod(step - last.step, layout.steps_per_token)
-        tokens = min(-(-committed // layout.steps_per_token), spec.sampler.most_committed)
+        tokens, settings = spec.kept_tokens(committed), spec.sampler
+        recalled = {"history_action_level": settings.history_action_level}
         if last is None or rest or not 0 < shift < layout.supervised - tokens:
-            return self._recalled(cold_request(layout, *known, spec.levels), unknown), False
+            request = cold_request(layout, *known, spec.levels, **recalled)
+            request.action_levels[unknown] = spec.levels
+            return request, False
         states = reframe(last.states, last.present, present, spec.representation)[None]
-        settings = spec.sampler
         levels = (settings.warm_state_level, settings.warm_action_level) if self._is_warm else (spec.levels,) * 2
         request = warm_request(
-            layout, *known, states, last.actions[None], spec.levels, *levels, shift=shift, committed=tokens
+            layout, *known, states, last.actions[None], spec.levels, *levels, shift=shift, committed=tokens, **recalled
         )
-        return self._recalled(request, unknown), self._is_warm
-
-    def _recalled(self, request: PlanRequest, unknown: NDArray[np.int64]) -> PlanRequest:
-        """With as much of the past actions as is known, and as the model is meant to be told."""
-        request.action_levels[: self.spec.layout.present] = self.spec.sampler.history_action_level
-        request.action_levels[unknown] = self.spec.levels
-        return request
+        request.action_levels[unknown] = spec.levels
+        return request, self._is_warm
 
     def _seeded(self, number: int) -> SamplerNoise:
         return self._sampler.draw_noise(np.random.default_rng([self._seed, number]), 1, self.spec.layout.tokens)

@@ -12,11 +12,22 @@ from bm_core.errors import ConfigError
 Array = NDArray[np.floating]
 
 
-def cold_request(layout: TokenLayout, history_states: Array, history_actions: Array, top_level: int) -> PlanRequest:
-    """Nothing known but the history: states (B, present + 1, D), actions (B, present, A), SI units."""
+def cold_request(
+    layout: TokenLayout,
+    history_states: Array,
+    history_actions: Array,
+    top_level: int,
+    *,
+    history_action_level: int = 0,
+) -> PlanRequest:
+    """Nothing known but the history: states (B, present + 1, D), actions (B, present, A), SI units.
+
+    `history_action_level`: to which its actions are re-noised; 0: they are given.
+    """
     _check_history(layout, history_states, history_actions)
     states, actions = _extended(history_states, layout.tokens), _extended(history_actions, layout.tokens)
-    return _with_history(layout, states, actions, history_states, history_actions, top_level, top_level, top_level)
+    levels = (top_level, top_level, top_level, history_action_level)
+    return _with_history(layout, states, actions, history_states, history_actions, *levels)
 
 
 def warm_request(
@@ -30,21 +41,22 @@ def warm_request(
     action_level: int,
     shift: int = 1,
     committed: int = 0,
+    history_action_level: int = 0,
 ) -> PlanRequest:
     """The last plan, moved on by `shift` pairs, is the guess: re-noised to the given levels, what it lacks from noise.
 
     `last_states` (B, N, D) must already be relative to the new present (`reframe`). The first `committed` action tokens
     from the present on are kept as planned, because the robot will have run them when this plan arrives. Action tokens
-    behind the supervised ones were never trained: they are no guess, and start from noise.
+    behind the supervised ones were never trained: they are no guess, and start from noise. `history_action_level` as in
+    `cold_request`.
     """
     _check_history(layout, history_states, history_actions)
     if not 0 <= shift < layout.horizon or not 0 <= committed < layout.supervised - shift:
         raise ConfigError(f"warm start: shift {shift} and committed {committed} must leave something to plan")
     states = _extended(last_states[:, shift:], layout.tokens)
     actions = _extended(last_actions[:, shift : layout.present + layout.supervised], layout.tokens)
-    request = _with_history(
-        layout, states, actions, history_states, history_actions, state_level, action_level, top_level, missing=shift
-    )
+    levels = (state_level, action_level, top_level, history_action_level)
+    request = _with_history(layout, states, actions, history_states, history_actions, *levels, missing=shift)
     request.action_levels[layout.present + layout.supervised - shift :] = top_level
     request.action_levels[layout.present : layout.present + committed] = 0
     return request
@@ -59,6 +71,7 @@ def _with_history(
     state_level: int,
     action_level: int,
     top_level: int,
+    history_action_level: int,
     missing: int = 0,
 ) -> PlanRequest:
     known = layout.present + 1
@@ -66,7 +79,7 @@ def _with_history(
     index = np.arange(layout.tokens)
     is_missing = index >= layout.tokens - missing
     state_levels = np.where(index < known, 0, np.where(is_missing, top_level, state_level))
-    action_levels = np.where(index < known - 1, 0, np.where(is_missing, top_level, action_level))
+    action_levels = np.where(index < known - 1, history_action_level, np.where(is_missing, top_level, action_level))
     return PlanRequest(states=states, actions=actions, state_levels=state_levels, action_levels=action_levels)
 
 

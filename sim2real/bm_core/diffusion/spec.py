@@ -171,6 +171,10 @@ class DiffusionSpec:
             action_passes=self.sampler.action_passes,
         )
 
+    def kept_tokens(self, committed: int) -> int:
+        """Action tokens of the last plan to keep where the robot will have run so many more control steps of it."""
+        return min(-(-committed // self.layout.steps_per_token), self.sampler.most_committed)
+
     def to_json(self) -> str:
         """One JSON document; equal specs give equal text."""
         return strict_json.dump(self)

@@ -114,15 +114,11 @@ class BatchPlanner:
 
     def _request(self, states: Tensor, actions: Tensor) -> PlanRequest:
         """As bm_core's Planner; every plan follows the one before by one token."""
-        request = self._start(states, actions)
-        request.action_levels[: self._layout.present] = self.spec.sampler.history_action_level
-        return request
-
-    def _start(self, states: Tensor, actions: Tensor) -> PlanRequest:
-        spec, layout = self.spec, self._layout
+        spec, layout, settings = self.spec, self._layout, self.spec.sampler
+        recalled = {"history_action_level": settings.history_action_level}
         if not self._plans:
-            return cold_request(layout, states, actions, spec.levels)
-        last, settings = self._plans[-1], spec.sampler
+            return cold_request(layout, states, actions, spec.levels, **recalled)
+        last = self._plans[-1]
         levels = (settings.warm_state_level, settings.warm_action_level)
         return warm_request(
             layout,
@@ -132,7 +128,8 @@ class BatchPlanner:
             last.tokens,
             spec.levels,
             *(levels if self.config.is_warm else (spec.levels,) * 2),
-            committed=min(-(-self.config.latency // layout.steps_per_token), settings.most_committed),
+            committed=spec.kept_tokens(self.config.latency),
+            **recalled,
         )
 
 
