@@ -89,13 +89,15 @@ def test_resume_continues_counters_and_sampler_statistics(run_dir, clip):
 
 def test_warm_start_adds_state_estimation(run_dir, clip, tmp_path):
     options = ["--num-envs", "8", "--max-iterations", "1", "--state-estimation", "--init-from", str(run_dir)]
-    result = train(tmp_path, clip, *options)
+    result = train(tmp_path, clip, *options, "--init-std", "0.9")
     assert result.returncode == 0, result.stderr[-2000:]
     assert "'policy': ['motion_anchor_pos_b', 'base_lin_vel']" in result.stderr
     newest = (sorted((folder / "checkpoints").glob("model_*.pt"))[-1] for folder in (run_dir, tmp_path))
     actors = [torch.load(path, weights_only=False)["alg"]["actor_state_dict"] for path in newest]
     before, after = (int(actor["obs_normalizer.count"]) for actor in actors)
     assert after == before + 24 * 8
+    assert actors[1]["distribution.std_param"].tolist() == pytest.approx([0.9] * 29, abs=0.02)
+    assert max(actors[0]["distribution.std_param"].tolist()) < 0.5
 
 
 def test_a_missing_clip_is_one_line_and_exit_2(tmp_path):

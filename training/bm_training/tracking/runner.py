@@ -268,7 +268,8 @@ class Runner:
     def warm_start(self, state: dict[str, Any]) -> dict[str, list[str]]:
         """Begin a new run with the networks of another; returns the new observation blocks of each group.
 
-        Where there are any, robots move for a second, so that these blocks are normalised by what they show.
+        A given init_std replaces theirs: what has converged explores too little to learn what it cannot do.
+        Where there are new blocks, robots move for a second, so that these blocks are normalised by what they show.
         """
         self.steps = state["steps"]  # what formed these networks is part of their provenance
         old, new = old_layouts(state), self.layouts
@@ -277,6 +278,9 @@ class Runner:
             group: transfer(model, state["alg"][f"{key}_state_dict"], old[group], new[group], f"init from: {key}")
             for group, (model, key) in models.items()
         }
+        if self.ppo.init_std is not None:
+            with torch.no_grad():
+                self.alg.get_policy().distribution.std_param.fill_(self.ppo.init_std)
         blocks = {
             group: NewBlocks(model.obs_normalizer, new_columns(old[group], new[group]))
             for group, (model, _) in models.items()

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class TrainTracking(TrackingRun):
     """Train a motion tracker in Isaac Lab. Exit 0 trained (also when stopped by time or signal), 2 could not run."""
 
-    init_std: float = 0.4
-    """Standard deviation of the action at the beginning."""
+    init_std: float | None = None
+    """Standard deviation of the action at the beginning. Default: 0.4, with --init-from what those networks have."""
     desired_kl: float = 0.01
     """Change of the policy in one update; the learning rate follows it."""
     learning_rate: float | None = None
