@@ -105,6 +105,7 @@ WRITERS = {
     "run h5": ("run --seconds 0.1 --record {out}", "x.h5"),
     "run npz": ("run --seconds 0.1 --record {out}", "x.npz"),
     "motion check json": ("motion check {walk} --json {out}", "x.json"),
+    "motion check set": ("motion check {walk} --fit-set {out}", "x.yaml"),
     "motion convert": ("motion convert {walk} --out {folder}", "walk.npz"),
     "motion generate": ("motion generate --minutes 0 --stop-phases 0 --out {folder}", "stand.npz"),
     "motion render png": ("motion render {walk} --frames 2 --size 64 48 --out {out}", "x.png"),

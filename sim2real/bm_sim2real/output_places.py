@@ -10,7 +10,7 @@ import dataclasses
 from bm_core.atomic_file import check_file_place, check_folder_place
 from bm_core.errors import ConfigError
 
-FILES = ("json", "junit", "png", "plot", "record", "truth", "log")
+FILES = ("json", "fit_set", "junit", "png", "plot", "record", "truth", "log")
 """Options that name a file to write."""
 PLACES = ("out", "report", "run_dir")
 """Options that name a file in one command and a folder in another."""

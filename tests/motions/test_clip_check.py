@@ -151,7 +151,7 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "motions"
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the development motions are not on this machine")
 def test_the_known_faults_of_the_development_motions_are_found(shapes):
-    # Their README: 46 clips; cartwheels, flips and cmu_02_06 dip hands 4-13 cm below the floor; no clip is unusable.
+    # Their README: 46 clips; cartwheels, flips and cmu_02_06 dip hands 4-13 cm below the floor; every file can be read.
     checks = {path.stem: check_file(path, shapes, LIMITS) for path in find_clips(SHARED)}
     assert len(checks) == 46
     assert [check.fault for check in checks.values() if check.fault] == []
@@ -160,3 +160,6 @@ def test_the_known_faults_of_the_development_motions_are_found(shapes):
         *("mjpc_cartwheel1", "mjpc_cartwheel2", "mjpc_crouchflip", "mjpc_monkeyflip", "cmu_02_06", "kimodo_dance")
     }
     assert max(check.measures.penetration for check in checks.values()) == pytest.approx(0.13, abs=0.01)
+    assert {name for name, check in checks.items() if not check.is_fit} == {
+        *("mjpc_cartwheel2", "mjpc_crouchflip", "mjpc_monkeyflip")
+    }

@@ -120,7 +120,9 @@ def test_check_passes_good_clips_and_writes_the_document(sources, tmp_path, caps
     assert written["passed"] is True
     assert (written["summary"]["clips"], written["summary"]["faults"]) == (3, 0)
     assert [row["clip"] for row in written["rows"]] == ["b", "c", "a"]
-    assert "3 clips, 0 faults, 0 with warnings" in capsys.readouterr().out
+    assert written["summary"]["unfit"] == 0
+    assert [row["unfit"] for row in written["rows"]] == [[], [], []]
+    assert "3 clips, 0 faults, 0 unfit, 0 with warnings" in capsys.readouterr().out
 
 
 def test_check_fails_on_a_fault_and_goes_on_with_the_others(sources, tmp_path, capsys):
@@ -132,18 +134,19 @@ def test_check_fails_on_a_fault_and_goes_on_with_the_others(sources, tmp_path, c
     assert (written["summary"]["clips"], written["summary"]["faults"]) == (3, 1)
     assert written["rows"][0]["fault"].startswith("b.npz: not an .npz archive")
     output = capsys.readouterr()
-    assert "3 clips, 1 faults" in output.out
+    assert written["rows"][0]["unfit"] == []
+    assert "3 clips, 1 faults, 0 unfit" in output.out
     assert "fault: b.npz: not an .npz archive" in output.err
 
 
 def test_warnings_are_told_but_do_not_fail(tmp_path, capsys):
     root_pos, root_quat, joint_pos = squat()
-    sunk = clip_from_qpos("sunk", root_pos - [0.0, 0.0, 0.1], root_quat, joint_pos, 30.0)
+    sunk = clip_from_qpos("sunk", root_pos - [0.0, 0.0, 0.09], root_quat, joint_pos, 30.0)
     save_clip(sunk, tmp_path / "sunk.npz")
     assert CheckMotions(paths=(tmp_path,), details=True)() == 0
     output = capsys.readouterr().out
-    assert "sunk: 10.0 cm below the floor, 101 frames" in output
-    assert "1 clips, 0 faults, 1 with warnings" in output
+    assert "sunk: 9.0 cm below the floor, 101 frames" in output
+    assert "1 clips, 0 faults, 0 unfit, 1 with warnings" in output
 
 
 def test_list_shows_length_source_and_licence_and_fails_on_a_broken_file(sources, capsys):

@@ -47,9 +47,9 @@ def test_joints_stay_inside_ranges_and_below_motor_speeds(clip):
     assert np.abs(clip.joint_pos[:, wrists]).max() < 0.5  # the captures have no hands
 
 
-def test_motion_check_warns_of_nothing_but_a_start_far_from_the_default_pose(clip):
+def test_motion_check_finds_it_fit_and_warns_of_nothing_but_a_start_far_from_the_default_pose(clip):
     check = check_file(shipped("motions", f"{clip.name}.npz"), CollisionShapes(), WarningLimits())
-    assert check.fault is None
+    assert check.is_fit
     assert set(check.warnings) <= {"start_distance"}
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a motion clip: faults, for which it is refused, and warnings, which a tracker can live with."""
+"""What is wrong with a motion clip: faults, for which it is refused; what makes it unfit to be tracked; warnings."""
 
 from __future__ import annotations
 
@@ -37,6 +37,17 @@ class WarningLimits:
     """m that two collision shapes overlap."""
     start_distance: float = 1.0
     """rad of the worst joint between the first frame and the default pose: entering the clip is a long way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnfitLimits:
+    """Beyond these no robot can track the clip as given. A fixed rule and no option: all leave out the same clips."""
+
+    penetration: float = 0.10
+    """m that a collision shape lies below the floor, where the floor keeps the robot from following."""
+
+
+UNFIT = UnfitLimits()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +90,15 @@ class ClipCheck:
     fault: str | None = None
     """Why the file is refused; None if it can be used."""
     measures: ClipMeasures | None = None
+    unfit: tuple[str, ...] = field(default=())
+    """Names of the measures by which no robot can track the clip as given; empty: fit."""
     warnings: tuple[str, ...] = field(default=())
     """Names of the measures beyond their limit."""
+
+    @property
+    def is_fit(self) -> bool:
+        """Neither refused nor unfit."""
+        return self.fault is None and not self.unfit
 
     def row(self) -> dict[str, Any]:
         """As one flat row of the JSON document."""
@@ -90,6 +108,7 @@ class ClipCheck:
             "path": str(self.path),
             "seconds": self.seconds,
             "fault": self.fault,
+            "unfit": list(self.unfit),
             "warnings": list(self.warnings),
             **measures,
         }
@@ -105,7 +124,12 @@ def check_file(
         return ClipCheck(path=path, name=path.stem, fault=str(error))
     measures = measure_clip(clip, shapes, limits)
     return ClipCheck(
-        path=path, name=clip.name, seconds=clip.duration, measures=measures, warnings=warnings_of(measures, limits)
+        path=path,
+        name=clip.name,
+        seconds=clip.duration,
+        measures=measures,
+        unfit=unfit_of(measures),
+        warnings=warnings_of(measures, limits),
     )
 
 
@@ -131,6 +155,11 @@ def measure_clip(clip: MotionClip, shapes: CollisionShapes, limits: WarningLimit
         jump_frame=jumps[0] if jumps else -1,
         start_distance=float(np.abs(clip.joint_pos[0] - G1.default_joint_pos).max()),
     )
+
+
+def unfit_of(measures: ClipMeasures) -> tuple[str, ...]:
+    """Names of the measures for which the clip is unfit."""
+    return ("penetration",) if measures.penetration > UNFIT.penetration else ()
 
 
 def warnings_of(measures: ClipMeasures, limits: WarningLimits) -> tuple[str, ...]:

@@ -81,9 +81,10 @@ class Convert:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckMotions:
-    """Table of what is wrong with motion files: faults, for which they are refused, and warnings.
+    """Table of what is wrong with motion files: faults, for which they are refused, clips that are unfit, and warnings.
 
-    Exit 0 no faults (warnings do not count), 1 at least one file is refused, 2 nothing to check.
+    Unfit: no robot can track the clip as given, because a link passes more than 10 cm below the floor. Exit 0 no faults
+    (unfit clips and warnings do not count), 1 at least one file is refused, 2 nothing to check.
     """
 
     paths: tyro.conf.Positional[tuple[Path, ...]] = ()
@@ -94,15 +95,20 @@ class CheckMotions:
     """Quaternion order of files that do not say it themselves."""
     details: bool = False
     """Also print one line a warning, naming joint, links, value or frame."""
+    fit_set: Path | None = None
+    """Also write a motion set (.yaml) of the clips that are neither refused nor unfit, for --motion-set."""
     json: Path | None = None
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
         from bm_sim2real.result_json import write_result
         from bm_training.motions.check import WarningLimits, check_file
-        from bm_training.motions.check_table import check_table, summarize, warning_lines
+        from bm_training.motions.check_table import summarize
         from bm_training.motions.collision_shapes import CollisionShapes
+        from bm_training.motions.fit_set import check_fit_set, write_fit_set
 
+        if self.fit_set is not None:
+            check_fit_set(self.fit_set, fps=self.fps, quat=self.quat)
         files = _files(self.paths)
         shapes, limits = CollisionShapes(), WarningLimits()
         checks: list[ClipCheck] = []
@@ -112,17 +118,34 @@ class CheckMotions:
                 progress.advance()
         summary = summarize(checks)
         passed = summary["faults"] == 0
+        written = [] if self.fit_set is None else write_fit_set(self.fit_set, checks)
         if self.json is not None:
             rows = [check.row() for check in checks]
             write_result(self.json, command="motion check", rows=rows, summary=summary, passed=passed)
+        self._print(checks, summary)
+        if self.fit_set is not None:
+            _line(f"{len(written)} clips: {self.fit_set}")
+        return 0 if passed else 1
+
+    def _print(self, checks: list[ClipCheck], summary: dict[str, Any]) -> None:
+        from bm_training.motions.check_table import (
+            UNFIT_STYLE,
+            WARNING_STYLE,
+            check_table,
+            unfit_lines,
+            warning_lines,
+        )
+
         _console().print(check_table(checks))
         for line in warning_lines(checks) if self.details else ():
-            _line(line, "yellow")
+            _line(line, WARNING_STYLE)
+        for line in unfit_lines(checks):
+            _line(f"unfit: {line}", UNFIT_STYLE)
         for check in checks:
             if check.fault is not None:
                 _line(f"fault: {check.fault}", "red", is_error=True)
-        _line(f"{summary['clips']} clips, {summary['faults']} faults, {summary['warned']} with warnings")
-        return 0 if passed else 1
+        counted = (f"{summary['clips']} clips", f"{summary['faults']} faults", f"{summary['unfit']} unfit")
+        _line(", ".join((*counted, f"{summary['warned']} with warnings")))
 
 
 @dataclass(frozen=True, kw_only=True)
