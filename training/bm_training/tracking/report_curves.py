@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PANELS = (
     ("reward a second", (("reward/total", "reward", 1.0),), False),
-    ("episodes", (("episode/failed", "share that failed", 1.0),), False),
+    ("share of episodes that failed", (("episode/failed", "share", 1.0),), False),
     ("episode length, s", (("episode/length", "s", 0.02),), False),
     ("body error (re-anchored), mm", (("error/body_pos_m", "mm", 1e3),), False),
     ("joint error, rad", (("error/joint_pos_rad", "rad", 1.0),), False),
