@@ -27,6 +27,8 @@ from bm_core.motion_set_document import ROLES, EntryText, read_set_document
 
 MOTION_ROOT_VARIABLE = "BM_MOTIONS"
 _PLACEHOLDER = "${MOTIONS}"
+SET_SUFFIXES = (".yaml", ".yml")
+"""Of a motion set's file; what has none of them is the name of a shipped set."""
 _SETS = "motion_sets"
 
 
@@ -125,7 +127,7 @@ def motion_set_sha256(clips: Sequence[tuple[MotionClip, float]]) -> str:
 
 def _set_file(name_or_path: str | Path) -> Path:
     given = Path(name_or_path)
-    if given.suffix in (".yaml", ".yml"):
+    if given.suffix in SET_SUFFIXES:
         if not given.is_file():
             raise ConfigError(f"{given}: no such motion set file")
         return given

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from bm_core.errors import ConfigError  # noqa: E402
+from bm_training.tracking.ppo_cfg import PpoConfig  # noqa: E402
 from bm_training.tracking.warm_start import expanded, new_columns, transfer  # noqa: E402
 
 OLD = [("command", 3), ("gyro", 2)]
@@ -99,3 +102,9 @@ def test_a_window_is_split_by_offset():
         ("reference_window[4]", 39),
         ("reference_window[8]", 39),
     ]
+
+
+@pytest.mark.parametrize("std", [-1.0, 0.0, math.nan, math.inf])
+def test_an_impossible_standard_deviation_is_refused(std):
+    with pytest.raises(ConfigError, match="init_std = .*: a number above 0"):
+        PpoConfig(init_std=std)

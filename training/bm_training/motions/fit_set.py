@@ -9,19 +9,18 @@ import yaml
 
 from bm_core.atomic_file import atomic_write_text
 from bm_core.errors import ConfigError
+from bm_core.motion_set import SET_SUFFIXES
 from bm_core.motions_yaml import FILE_NAME as MOTIONS_YAML
 from bm_training.motions.check import UNFIT, ClipCheck
 from bm_training.motions.check_table import unfit_reason
 
-SUFFIXES = (".yaml", ".yml")
-"""Of a motion set; a --motion-set without one is the name of a shipped set."""
 LINE_WIDTH = 120
 
 
 def check_fit_set(file: Path, *, fps: float | None, quat: str | None) -> None:
     """ConfigError if the set could not be read again, or not with the same clips in it; asked before the work."""
-    if file.suffix not in SUFFIXES:
-        raise ConfigError(f"--fit-set {file}: must end in {' or '.join(SUFFIXES)}, as a motion set does")
+    if file.suffix not in SET_SUFFIXES:
+        raise ConfigError(f"--fit-set {file}: must end in {' or '.join(SET_SUFFIXES)}, as a motion set does")
     if file.name == MOTIONS_YAML:
         raise ConfigError(f"--fit-set {file}: {MOTIONS_YAML} is for rate and quaternion order; choose another name")
     if fps is not None or quat is not None:

@@ -41,7 +41,6 @@ class PpoConfig:
             raise ConfigError(f"hidden_dims = {self.hidden_dims}: at least one positive size")
         if self.num_steps_per_env < 2 or self.num_mini_batches < 1:
             raise ConfigError("num_steps_per_env must be >= 2 and num_mini_batches >= 1")
-
         if self.init_std is not None and not 0.0 < self.init_std < math.inf:
             raise ConfigError(f"init_std = {self.init_std}: a number above 0")
 
