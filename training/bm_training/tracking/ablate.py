@@ -49,7 +49,7 @@ class Ablate:
     backend: Literal["newton", "ovphysx", "physx"] = "newton"
     """Physics of the training."""
     train_options: Annotated[str, tyro.conf.arg(name="train-options")] = ""
-    """More options of bm train tracking, in one text, such as "--hidden-dims 512 256 128"."""
+    """More options of bm train tracking, in one text: --train-options="--hidden-dims 512 256 128"."""
     json: Path | None = None
     """Also write rows and table as one JSON document."""
 
