@@ -93,6 +93,12 @@ def test_command_reference_is_current():
     assert (ROOT / "docs" / "commands.md").read_text() == commands_page(), "run: make docs"
 
 
+def test_command_reference_shows_nothing_of_the_parser():
+    assert "tyro" not in commands_page()
+    retarget = commands_page().partition("### bm motion retarget\n")[2].partition("### ")[0]
+    assert "| `SOURCE` | `str` |" in retarget, "typed without a flag"
+
+
 @dataclass
 class Base:
     out_file: Path | None = None

@@ -87,7 +87,7 @@ def _options(node: ast.ClassDef, prefix: str) -> Iterator[tuple[str, Option]]:
             continue
         kind = ast.unparse(field.annotation)
         name = field.target.id.replace("_", "-")
-        is_positional = "Positional[" in kind
+        is_positional = "tyro.conf.Positional" in kind
         yield (
             field.target.id,
             Option(
@@ -101,7 +101,10 @@ def _options(node: ast.ClassDef, prefix: str) -> Iterator[tuple[str, Option]]:
 
 def _readable(kind: str) -> str:
     """Without what only the parser needs, and without bars, which would end a table's cell."""
-    kind = kind.removeprefix("tyro.conf.Positional[").removesuffix("]") if "Positional[" in kind else kind
+    if kind.startswith("Annotated["):
+        kind = kind.removeprefix("Annotated[").partition(", tyro.conf.")[0]
+    elif kind.startswith("tyro.conf.Positional["):
+        kind = kind.removeprefix("tyro.conf.Positional[").removesuffix("]")
     return kind.removesuffix(" | None").replace(" | ", " or ")
 
 

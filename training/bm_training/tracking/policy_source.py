@@ -59,6 +59,8 @@ def _of_bundle(path: Path) -> PolicySource:
     contract = Bundle.read(path).contract
     options = ort.SessionOptions()
     options.log_severity_level = 3
+    # As many threads as torch has (OMP_NUM_THREADS): with one for every core several evaluations starve each other.
+    options.intra_op_num_threads = torch.get_num_threads()
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     inputs = session.get_inputs()
     if len(inputs) != 1 or isinstance(inputs[0].shape[0], int):
