@@ -2,7 +2,8 @@
 
 name: example
 description: one sentence
-motions:
+include: first_light                # another set or a list: shipped names, or files relative to this one; optional
+motions:                            # of a file that an included set has too, what is said here counts
   - path: walk.npz                  # file, relative to this file or to the shipped motions
     weight: 2.0                     # relative probability per second of motion, default 1
   - glob: "${MOTIONS}/csv/*.csv"    # each match is an entry; MOTIONS is --motion-root or the variable BM_MOTIONS
@@ -23,7 +24,7 @@ from pathlib import Path
 from bm_core.data import named_bundle, shipped_folder
 from bm_core.errors import ConfigError
 from bm_core.motion import MotionClip, load_clip
-from bm_core.motion_set_document import ROLES, EntryText, read_set_document
+from bm_core.motion_set_document import ROLES, EntryText, SetDocument, read_set_document
 
 MOTION_ROOT_VARIABLE = "BM_MOTIONS"
 _PLACEHOLDER = "${MOTIONS}"
@@ -85,23 +86,7 @@ def load_motion_set(name_or_path: str | Path, *, motion_root: Path | None = None
     file = _set_file(name_or_path)
     document = read_set_document(file)
     root = motion_root if motion_root is not None else _root_of_environment()
-    bases = [file.parent.resolve(), shipped_folder("motions").resolve()]
-    if root is not None:
-        bases.append(root.expanduser().resolve())
-    entries: list[MotionSetEntry] = []
-    for text in document.entries:
-        policy = None if text.policy is None else named_bundle(text.policy, file, text.where)
-        for path in _files(text, bases, root):
-            entry = MotionSetEntry(
-                path=path,
-                weight=text.weight,
-                start=text.start,
-                end=text.end,
-                role=text.role or _role_of(path.stem),
-                policy=policy,
-            )
-            _refuse_duplicate(text.where, entry, entries)
-            entries.append(entry)
+    entries = _entries(file, document, root, (file.resolve(),))
     return MotionSet(name=document.name, description=document.description, entries=tuple(entries))
 
 
@@ -138,6 +123,54 @@ def _set_file(name_or_path: str | Path) -> Path:
     return file
 
 
+def _entries(
+    file: Path, document: SetDocument, root: Path | None, open_files: tuple[Path, ...]
+) -> list[MotionSetEntry]:
+    """Those of included sets first, without the files that this one names itself. `open_files`: the sets above it."""
+    own: list[MotionSetEntry] = []
+    for text in document.entries:
+        for entry in _entries_of(text, file, root):
+            _refuse_duplicate(text.where, entry, own)
+            own.append(entry)
+    named_here = {entry.path for entry in own}
+    entries: list[MotionSetEntry] = []
+    for name in document.include:
+        where = f"{file.stem}: include {name}"
+        other = _included_file(name, file)
+        if other.resolve() in open_files:
+            raise ConfigError(f"{where}: {other.name} includes this set, or is it; a set cannot hold itself")
+        for entry in _entries(other, read_set_document(other), root, (*open_files, other.resolve())):
+            if entry.path not in named_here:
+                _refuse_duplicate(where, entry, entries, "name it here as well, to say how it counts")
+                entries.append(entry)
+    for entry in own:
+        _refuse_duplicate(file.stem, entry, entries)
+        entries.append(entry)
+    return entries
+
+
+def _included_file(name: str, file: Path) -> Path:
+    return _set_file(file.parent / name if Path(name).suffix in SET_SUFFIXES else name)
+
+
+def _entries_of(text: EntryText, file: Path, root: Path | None) -> list[MotionSetEntry]:
+    bases = [file.parent.resolve(), shipped_folder("motions").resolve()]
+    if root is not None:
+        bases.append(root.expanduser().resolve())
+    policy = None if text.policy is None else named_bundle(text.policy, file, text.where)
+    return [
+        MotionSetEntry(
+            path=path,
+            weight=text.weight,
+            start=text.start,
+            end=text.end,
+            role=text.role or _role_of(path.stem),
+            policy=policy,
+        )
+        for path in _files(text, bases, root)
+    ]
+
+
 def _root_of_environment() -> Path | None:
     value = os.environ.get(MOTION_ROOT_VARIABLE)
     return Path(value) if value else None
@@ -165,10 +198,12 @@ def _files(text: EntryText, bases: list[Path], root: Path | None) -> list[Path]:
     raise ConfigError(f"{text.where}: {text.pattern}: {kind} below {looked}; correct it, or give --motion-root DIR")
 
 
-def _refuse_duplicate(where: str, entry: MotionSetEntry, before: Sequence[MotionSetEntry]) -> None:
+def _refuse_duplicate(
+    where: str, entry: MotionSetEntry, before: Sequence[MotionSetEntry], remedy: str = "raise its weight instead"
+) -> None:
     for other in before:
         if other.path == entry.path and _overlap(other, entry):
-            raise ConfigError(f"{where}: {entry.path.name} is in the set already; raise its weight instead")
+            raise ConfigError(f"{where}: {entry.path.name} is in the set already; {remedy}")
         if other.path != entry.path and other.clip_name == entry.clip_name:
             raise ConfigError(f"{where}: {entry.path} and {other.path} have one name; rename one of them")
 

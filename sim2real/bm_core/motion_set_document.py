@@ -10,7 +10,7 @@ from bm_core.errors import ConfigError
 from bm_core.strict_yaml import number, read_yaml, refuse_unknown
 
 ROLES = ("stand", "locomotion", "other")
-_SET_KEYS = ("name", "description", "motions")
+_SET_KEYS = ("name", "description", "include", "motions")
 _ENTRY_KEYS = ("path", "glob", "weight", "start", "end", "role", "policy")
 _SUFFIX = ".onnx"
 
@@ -39,6 +39,8 @@ class SetDocument:
 
     name: str
     description: str
+    include: tuple[str, ...]
+    """Names or files of other sets."""
     entries: tuple[EntryText, ...]
 
 
@@ -51,11 +53,20 @@ def read_set_document(file: Path) -> SetDocument:
     for key in ("name", "description"):
         if not isinstance(document.get(key), str) or not document[key].strip():
             raise ConfigError(f"{file}: {key} = {document.get(key)!r}, a text expected")
-    motions = document.get("motions")
-    if not isinstance(motions, list) or not motions:
+    include = _included(file, document.get("include", []))
+    motions = document.get("motions", [] if include else None)
+    if not isinstance(motions, list) or not (motions or include):
         raise ConfigError(f"{file}: motions must be a list of entries such as {{path: walk.npz, weight: 1.0}}")
     entries = tuple(_entry(f"{file.stem}: motions[{index}]", item) for index, item in enumerate(motions))
-    return SetDocument(name=document["name"], description=" ".join(document["description"].split()), entries=entries)
+    description = " ".join(document["description"].split())
+    return SetDocument(name=document["name"], description=description, include=include, entries=entries)
+
+
+def _included(file: Path, value: Any) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+        raise ConfigError(f"{file}: include = {value!r}: the name or file of a motion set expected, or a list of them")
+    return tuple(names)
 
 
 def _entry(where: str, item: Any) -> EntryText:

@@ -111,7 +111,10 @@ def test_a_faulty_entry_is_refused_in_one_line(folder, motions, message):
 @pytest.mark.parametrize(
     "head, message",
     [
-        ("name: tiny\ndescription: x\nauthor: me\n", "unknown key 'author'; known: name, description, motions"),
+        (
+            "name: tiny\ndescription: x\nauthor: me\n",
+            "unknown key 'author'; known: name, description, include, motions",
+        ),
         ("description: x\n", "name = None, a text expected"),
         ("name: tiny\ndescription: [\n", "not valid YAML"),
     ],
@@ -131,6 +134,60 @@ def test_two_files_of_one_name_are_refused(folder):
     save_clip(standing_clip("kick"), folder / "other" / "kick.npz")
     with pytest.raises(ConfigError, match="have one name"):
         load_motion_set(write_set(folder, "  - path: kick.npz\n  - path: other/kick.npz\n"))
+
+
+def include_sets(folder, **sets):
+    """A file for each: its text below name and description. The first one's path."""
+    for name, text in sets.items():
+        (folder / f"{name}.yaml").write_text(f"name: {name}\ndescription: for the tests\n{text}")
+    return folder / f"{next(iter(sets))}.yaml"
+
+
+def test_included_sets_come_first_and_what_the_set_says_of_their_files_counts(folder):
+    (folder / "below").mkdir()
+    save_clip(standing_clip("low"), folder / "below" / "low.npz")
+    file = include_sets(
+        folder,
+        top="include: [below/base.yaml, single_motion_test]\nmotions:\n  - {path: kick.npz, weight: 9, start: 1}\n",
+        **{"below/base": "motions:\n  - {path: low.npz, weight: 2}\n  - {path: ../kick.npz, weight: 3}\n"},
+    )
+    entries = load_motion_set(file).entries
+    assert [(entry.clip_name, entry.weight) for entry in entries] == [
+        ("low", 2.0),
+        ("walk", load_motion_set("single_motion_test").entries[0].weight),
+        ("kick@1-end", 9.0),
+    ]
+
+
+def test_a_set_may_be_nothing_but_others(folder):
+    file = include_sets(folder, top="include: base.yaml\n", base="motions:\n  - path: kick.npz\n")
+    assert [entry.clip_name for entry in load_motion_set(file).entries] == ["kick"]
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        ({"top": "include: first_lite\n"}, "first_lite: no such motion set; shipped: all"),
+        ({"top": "include: gone.yaml\n"}, "gone.yaml: no such motion set file"),
+        ({"top": "include: 3\n"}, "include = 3: the name or file of a motion set expected"),
+        ({"top": "include: []\n"}, "motions must be a list of entries"),
+        ({"top": "include: top.yaml\n"}, "top: include top.yaml: top.yaml includes this set, or is it"),
+        ({"top": "include: b.yaml\n", "b": "include: top.yaml\n"}, "b: include top.yaml: top.yaml includes this set"),
+        (
+            {
+                "top": "include: [b.yaml, c.yaml]\n",
+                "b": "motions:\n  - path: kick.npz\n",
+                "c": "motions:\n  - path: kick.npz\n",
+            },
+            "top: include c.yaml: kick.npz is in the set already; name it here as well",
+        ),
+    ],
+)
+def test_an_include_that_cannot_be_is_refused_in_one_line(folder, sets, message):
+    with pytest.raises(ConfigError) as caught:
+        load_motion_set(include_sets(folder, **sets))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_fingerprint_follows_motion_weight_and_order_but_not_the_place(folder):

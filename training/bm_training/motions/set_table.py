@@ -36,5 +36,5 @@ def list_sets() -> tuple[Table, str]:
     names = known_motion_sets()
     for name in names:
         document = read_set_document(shipped_set_file(name))
-        table.add_row(name, str(len(document.entries)), document.description)
+        table.add_row(name, " + ".join([*document.include, str(len(document.entries))]), document.description)
     return table, f"{len(names)} sets"
