@@ -140,6 +140,8 @@ NUMBERS = {
     "faults": ["--only rain", "--transport pigeon"],
     "motion generate": ["--out out --minutes -1", "--out out --num 0"],
     "run": ["--robot tank", "--network-interface"],
+    "sim-robot": ["--real-time-factor 0", "--real-time-factor nan"],
+    "bridge": ["--network-interface lo --real-time-factor 1.5", "--network-interface eth9 --real-time-factor 0.5"],
     "check": ["", "a b"],
     "diff": ["one"],
 }

@@ -1,7 +1,8 @@
 """Bridge, guardian, simulated G1 and client as processes of their own, over DDS on loopback, with real signals.
 
 Reactions are counted in the writer's or guardian's ticks, read from the event log; no wall-clock time is asserted. The
-limits are wider than on the robot, or a machine that stalls for 90 ms would fail here for reasons of its own.
+limits are wider than on the robot and time passes at a quarter of the clock's speed, or a machine that stalls for 90 ms
+would fail here for reasons of its own.
 """
 
 import contextlib
@@ -34,14 +35,19 @@ from bm_sim2real.robots.unitree.sdk import load_sdk
 pytestmark = pytest.mark.slow
 
 LIMITS = GuardLimits(
-    silent_ticks=1000,
-    silent_wall_s=5.0,
-    stale_state_ticks=1000,
-    frozen_ticks=1000,
+    silent_ticks=250,
+    silent_wall_s=1.25,
+    stale_state_ticks=250,
+    frozen_ticks=250,
     guardian_silent_ticks=200,
+    guardian_lost_ticks=200,
     exit_damping_s=0.2,
 )
-SIMULATION = "from bm_sim2real.commands.sim_robot import SimRobot; SimRobot(seconds=600.0, lower_after=0.0)()"
+FACTOR = 0.25
+SIMULATION = f"""
+from bm_sim2real.commands.sim_robot import SimRobot
+SimRobot(seconds=600.0, lower_after=0.0, real_time_factor={FACTOR})()
+"""
 CLIENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -51,7 +57,7 @@ client.arm()
 print("armed", flush=True)
 drive(client, 10_000)
 """
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 def drive(client, periods, start=0):
@@ -85,7 +91,7 @@ class Stage:
 
     def __init__(self, folder, simulation):
         self.log = folder / "events.jsonl"
-        self.config = BridgeConfig(log=self.log, limits=LIMITS, first_state_s=PATIENCE)
+        self.config = BridgeConfig(log=self.log, limits=LIMITS, first_state_s=PATIENCE, real_time_factor=FACTOR)
         self.processes = []
         self.simulation = simulation
         self.bridge = self.start("-m", "bm_sim2real.bridge.guardian", self.config.to_json())
@@ -116,8 +122,11 @@ class Stage:
         return [event for event in read_events(self.log) if event["event"] == name]
 
     def damps_on_the_wire(self):
-        """Whether a whole batch of frames that came after now damps, and nothing else."""
+        """Whether a whole batch of frames damps, and nothing else; a busy machine still has older ones under way."""
         self.reader.take()
+        return any(self.a_batch_damps() for _ in range(3))
+
+    def a_batch_damps(self):
         frames = []
         eventually(lambda: frames.extend(self.reader.take()) or len(frames) >= 20, "frames on rt/lowcmd")
         messages = [read_low_command(frame) for frame in frames]

@@ -212,9 +212,9 @@ def test_a_map_that_gives_one_event_two_buttons_is_refused_in_one_line(tmp_path)
 
 
 class FarEnd:
-    def __init__(self):
+    def __init__(self, **options):
         self.asked, self.answers = [], {}
-        self.link = RelayedLink(self.asked.append, self.pump)
+        self.link = RelayedLink(self.asked.append, self.pump, **options)
 
     def pump(self):
         for ask in self.asked:
@@ -232,6 +232,26 @@ def test_relayed_lease_is_the_far_ends():
     far.answers[Verb.ARM] = Told(verb=Verb.ARM, is_granted=True, text="123456789")
     far.link.arm()
     assert far.link.lease == 123456789 and far.link.is_armed
+
+
+def test_a_relayed_lease_is_there_when_a_reading_says_so(monkeypatch):
+    far = FarEnd()
+    far.reading(is_armed=False)  # was under way when the lease was given
+    far.answers[Verb.ARM] = Told(verb=Verb.ARM, is_granted=True, text="5")
+    late = iter([False, False, True])
+    monkeypatch.setattr(far.link, "_pump", lambda: (far.pump(), far.reading(is_armed=next(late))))
+    far.link.arm()
+    assert far.link.is_armed
+
+
+def test_a_relayed_lease_that_no_reading_confirms_is_given_back(monkeypatch):
+    far = FarEnd()
+    far.reading(is_armed=False)
+    far.answers[Verb.ARM] = Told(verb=Verb.ARM, is_granted=True, text="5")
+    monkeypatch.setattr("bm_sim2real.operation.relayed_link._ANSWER_S", 0.05)
+    with pytest.raises(RobotError, match="granted, but no reading says so"):
+        far.link.arm()
+    assert far.link.lease == 0 and far.asked[-1].verb is Verb.DISARM
 
 
 def test_relayed_refusal_is_an_error_with_the_far_ends_words():
@@ -256,6 +276,17 @@ def test_relayed_reading_that_is_old_is_an_error(monkeypatch):
     now = far.link._read_at
     monkeypatch.setattr("time.monotonic", lambda: now + 0.3)
     with pytest.raises(RobotError, match="no /robot_state for 0.30 s"):
+        far.link.read()
+
+
+def test_a_relayed_reading_of_a_slower_robot_may_be_older(monkeypatch):
+    far = FarEnd(real_time_factor=0.5)
+    far.reading()
+    now = far.link._read_at
+    monkeypatch.setattr("time.monotonic", lambda: now + 0.3)
+    assert far.link.read() is STATE
+    monkeypatch.setattr("time.monotonic", lambda: now + 0.6)
+    with pytest.raises(RobotError, match=r"0.60 s \(limit 0.5 s\)"):
         far.link.read()
 
 
@@ -286,3 +317,20 @@ def test_senseless_stall_allowances_are_refused(seconds):
 def test_a_real_robot_has_no_stall_allowance(make):
     with pytest.raises(ConfigError, match="eth0: a stall allowance is for the simulated robot"):
         make()
+
+
+@pytest.mark.parametrize("config", [ControlConfig, BridgeConfig])
+def test_only_a_simulated_robot_has_a_real_time_factor(config):
+    with pytest.raises(ConfigError, match="eth0: a real-time factor is for the simulated robot"):
+        config(interface="eth0", real_time_factor=0.5)
+    assert config(interface="eth0").real_time_factor == 1.0
+    for factor in (0.0, 0.04, 1.1, float("nan")):
+        with pytest.raises(ConfigError, match=r"real-time factor = .*: must be 0.05..1"):
+            config(real_time_factor=factor)
+    slow = config(real_time_factor=0.25)
+    assert config.from_json(slow.to_json()) == slow
+
+
+def test_ticks_of_a_slower_robot_last_longer():
+    assert BridgeConfig().tick_s == 0.002
+    assert BridgeConfig(real_time_factor=0.25).tick_s == 0.008

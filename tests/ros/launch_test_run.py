@@ -13,7 +13,7 @@ from pathlib import Path
 from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
 
 HERE = Path(__file__).resolve().parent
-_ENDS_AFTER_S = 900.0
+_ENDS_AFTER_S = 600.0
 _STOPS_AFTER_S = 30.0
 
 

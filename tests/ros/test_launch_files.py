@@ -22,6 +22,7 @@ BACKEND_REFUSALS = {
     "backend:=hardware network_interface:=eth0 use_sim_time:=true": "no simulated time",
     "backend:=hardware network_interface:=eth0 stall_allowance:=0.5": "a real robot falls",
     "stall_allowance:=long": "a number expected",
+    "backend:=hardware network_interface:=eth0 real_time_factor:=0.5": "the time of the wall clock",
 }
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from bm_core.errors import ConfigError
 from bm_sim2real.guard_limits import GuardLimits
+from bm_sim2real.real_time_factor import check_real_time_factor
+from bm_sim2real.robots.simulation_config import TICK_DT
 from bm_sim2real.robots.unitree.dds import LOOPBACK
 from bm_sim2real.robots.unitree.robot import UnitreeConfig
 
@@ -38,10 +40,18 @@ class BridgeConfig:
     guardian_guid: str = ""
     """DDS GUID of the guardian's writer, which is no stranger on the command topic."""
     limits: GuardLimits = field(default_factory=GuardLimits)
+    real_time_factor: float = 1.0
+    """Simulated s per s of the wall clock."""
 
     def __post_init__(self) -> None:
         if self.is_hardware and self.limits.allows_stalls:
             raise ConfigError(f"{self.interface}: a stall allowance is for the simulated robot (lo); leave it out")
+        check_real_time_factor(self.real_time_factor, self.interface)
+
+    @property
+    def tick_s(self) -> float:
+        """s of the wall clock that a tick of writer and guardian takes."""
+        return TICK_DT / self.real_time_factor
 
     @property
     def is_hardware(self) -> bool:

@@ -83,7 +83,7 @@ class BridgeCore:
         if held:
             self.log.add("hold", self.tick_count, holds=hold_names(held))
         self._take_requests(state)
-        age = time.perf_counter() - self._command_at if self._is_wall else 0.0
+        age = (time.perf_counter() - self._command_at) * self.config.real_time_factor if self._is_wall else 0.0
         written = guard.tick(state, self._newest, overrun_s=overrun_s, wall_since_command_s=age)
         if not self.config.is_dry_run:
             self.robot.write(written)

@@ -69,7 +69,8 @@ class Guardian:
         """Exit code: 0 after an orderly end, 1 after a takeover. RobotError if the writer cannot reach the robot."""
         self._child = child = self._start_writer()
         try:
-            counter, clock = SilenceCounter(self._config.limits.guardian_silent_ticks), WallClock(TICK_DT, slip_s=0.0)
+            counter = SilenceCounter(self._config.limits.guardian_silent_ticks)
+            clock = WallClock(self._config.tick_s, slip_s=0.0)
             words, ticks = self._memory.words, 0
             while True:
                 clock.wait()
@@ -120,7 +121,7 @@ class Guardian:
         if self._config.is_dry_run:
             return
         frame = damping_frame(self._memory, self._config.limits)
-        clock, frames = WallClock(TICK_DT, slip_s=0.0), 0
+        clock, frames = WallClock(self._config.tick_s, slip_s=0.0), 0
         while not self._stop.requested or frames * TICK_DT < self._config.limits.exit_damping_s:
             clock.wait()
             dds.write(frame)

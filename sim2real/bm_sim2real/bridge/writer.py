@@ -59,13 +59,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(core: BridgeCore, signals: _Signals) -> None:
-    dt = core.robot.features.tick_dt
-    clock, guardian = WallClock(dt), _GuardianWatch(core)
+    clock, guardian = WallClock(core.config.tick_s), _GuardianWatch(core)
     while not core.memory.words[Word.SHUTDOWN] and not signals.ends:
         _tick(core, clock, signals)
         guardian.look()
     core.end()
-    _keep_ticking(core, clock, signals, core.config.limits.release_ticks * dt)
+    _keep_ticking(core, clock, signals, core.config.limits.release_ticks * core.robot.features.tick_dt)
     core.damp()
     _keep_ticking(core, clock, signals, core.config.limits.exit_damping_s)
     try:
@@ -83,7 +82,7 @@ def _tick(core: BridgeCore, clock: WallClock, signals: _Signals) -> None:
 
 
 def _keep_ticking(core: BridgeCore, clock: WallClock, signals: _Signals, seconds: float) -> None:
-    end = time.perf_counter() + seconds
+    end = time.perf_counter() + seconds / core.config.real_time_factor
     while time.perf_counter() < end:
         _tick(core, clock, signals)
 

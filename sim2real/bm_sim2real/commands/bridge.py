@@ -32,6 +32,8 @@ class Bridge:
     """Arm even if the battery's charge is unknown."""
     stall_allowance: float = 0.0
     """Simulated robot only: s for which this computer may stand still before the guard calls it a fault; 0..2."""
+    real_time_factor: float = 1.0
+    """Simulated robot only: simulated s per s of the wall clock, 0.05..1, the same as `bm sim-robot` was given."""
 
     def __call__(self) -> int:
         from bm_sim2real.bridge.config import BridgeConfig
@@ -51,11 +53,14 @@ class Bridge:
             estimates_base=not self.no_estimator,
             needs_battery=not self.ignore_battery,
             limits=GuardLimits().allowing_stalls(self.stall_allowance),
+            real_time_factor=self.real_time_factor,
         )
         kind = "HARDWARE" if config.is_hardware else "SIMULATED"
         quiet = ", DRY RUN: nothing is sent" if self.dry_run else ""
         if self.stall_allowance:
             quiet += f", ages {self.stall_allowance:g} s wider than on a robot"
+        if self.real_time_factor != 1.0:
+            quiet += f", {self.real_time_factor:g} x real time"
         wide_console().print(
             f"bridge on {config.interface}, DDS domain {domain_of(config.interface)}: {kind}{quiet}; {load_sdk().found}"
         )

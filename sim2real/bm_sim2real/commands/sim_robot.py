@@ -22,7 +22,7 @@ _ROPE_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class SimRobot:
-    """A simulated G1 behind Unitree's DDS topics, on loopback (domain 1), at 500 Hz in real time, until Ctrl-C.
+    """A simulated G1 behind Unitree's DDS topics, on loopback (domain 1), at 500 Hz of its own time, until Ctrl-C.
 
     Any program that speaks to a G1 can speak to it: `bm run --robot hardware --network-interface lo` or Unitree's own.
     SIGUSR1 puts it back onto the gantry.
@@ -73,6 +73,8 @@ class SimRobot:
     """Of noise and loss."""
     truth: Path | None = None
     """Keep the true poses and the commands in force, one row a tick, and write them to this .npz at the end."""
+    real_time_factor: float = 1.0
+    """Simulated s per s of the wall clock, 0.05..1: less than 1 where this computer cannot keep up with 500 Hz."""
     seconds: float | None = None
     """End after this many s; default: never."""
     ignore_interrupt: bool = False
@@ -84,11 +86,13 @@ class SimRobot:
         from bm_sim2real.bridge.realtime import make_realtime
         from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.process_signals import Stop
+        from bm_sim2real.real_time_factor import check_real_time_factor
         from bm_sim2real.robots.unitree.dds import LOOPBACK, domain_of
         from bm_sim2real.robots.unitree.remote_input import HELP
         from bm_sim2real.robots.unitree.sdk import load_sdk
         from bm_sim2real.terminal_keys import TerminalKeys
 
+        check_real_time_factor(self.real_time_factor)
         console = wide_console()
         console.print(make_realtime(priority=60))
         robot, wire = self._build()
@@ -178,7 +182,7 @@ class SimRobot:
         from bm_sim2real.timing import WallClock
         from bm_sim2real.timing_window import TimingWindow
 
-        clock = WallClock(TICK_DT)
+        clock = WallClock(TICK_DT / self.real_time_factor)
         gantry = Gantry(robot, self.lower_after, _ROPE_S, self.lift_after)
         picked_up: list[int] = []
         signal.signal(signal.SIGUSR1, lambda number, _: picked_up.append(number))

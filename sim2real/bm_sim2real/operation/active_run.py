@@ -89,7 +89,8 @@ class ActiveRun:
         if self._config.transport is Transport.MAILBOX:
             link: BridgeClient | RelayedLink = BridgeClient.find(self._config.interface, ready_s)
         else:
-            link = RelayedLink(self._channel.send, self._pump, self._config.stall_allowance_s)
+            config = self._config
+            link = RelayedLink(self._channel.send, self._pump, config.stall_allowance_s, config.real_time_factor)
             self._link = link
             link.wait_ready(ready_s)
         if self._config.start is not Start.MANUAL and link.fault is not None:

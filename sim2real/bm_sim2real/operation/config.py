@@ -9,6 +9,7 @@ from enum import Enum
 
 from bm_core.errors import ConfigError
 from bm_sim2real.guard_limits import GuardLimits
+from bm_sim2real.real_time_factor import check_real_time_factor
 from bm_sim2real.robots.unitree.dds import LOOPBACK
 
 
@@ -68,6 +69,8 @@ class ControlConfig:
     """s of damping when the loop ends."""
     stall_allowance_s: float = 0.0
     """s for which a simulated robot's computer may stand still: operator, goals, planner and link are missed later."""
+    real_time_factor: float = 1.0
+    """Simulated s per s of the wall clock, as the simulated robot and its bridge have it."""
 
     def __post_init__(self) -> None:
         for name in ("settle_s", "pause_s", "ready_s", "exit_damping_s"):
@@ -80,6 +83,7 @@ class ControlConfig:
             raise ConfigError(f"start = {self.start.value} on {self.interface}: a real robot is armed by an operator")
         if self.limits.allows_stalls and self.is_hardware:
             raise ConfigError(f"{self.interface}: a stall allowance is for the simulated robot (lo); leave it out")
+        check_real_time_factor(self.real_time_factor, self.interface)
 
     @property
     def limits(self) -> GuardLimits:

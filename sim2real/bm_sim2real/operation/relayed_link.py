@@ -20,20 +20,28 @@ from bm_sim2real.timing import WallClock
 
 MOST_SILENT_S = 0.25
 """s without a reading before the loop gives up; the bridge has long been damping by then."""
+_ANSWER_S = 3.0
+"""s that the far end may take to answer."""
 _POLL_S = 0.001
 
 
 class RelayedLink:
     """What the far end is and wants is what the newest LinkReading says."""
 
-    def __init__(self, send: Callable[[Any], object], pump: Callable[[], None], stall_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        send: Callable[[Any], object],
+        pump: Callable[[], None],
+        stall_s: float = 0.0,
+        real_time_factor: float = 1.0,
+    ) -> None:
         """`send` puts an Ask into the channel; `pump` takes out what has come and feeds it here.
 
-        `stall_s`: s of silence beyond the usual limit that are forgiven.
+        `stall_s`: s of silence beyond the usual limit that are forgiven. `real_time_factor`: of a simulated robot.
         """
-        self._most_silent_s = MOST_SILENT_S + stall_s
+        self._most_silent_s = MOST_SILENT_S / real_time_factor + stall_s
         self._send, self._pump = send, pump
-        self._clock = WallClock(CONTROL_DT)
+        self._clock = WallClock(CONTROL_DT / real_time_factor)
         self._reading: LinkReading | None = None
         self._read_at = 0.0
         self._told: dict[Verb, Told] = {}
@@ -62,13 +70,18 @@ class RelayedLink:
         """Nothing: the command leaves with the step."""
 
     def wait_period(self) -> None:
-        """20 ms on the wall clock; then what has come by now is read."""
+        """20 ms of the robot's time on the wall clock; then what has come by now is read."""
         self._clock.wait()
         self._pump()
 
     def arm(self) -> None:
-        """Asks for a lease. RobotError with the reason if it is refused."""
+        """Asks for a lease. RobotError with the reason if it is refused, or if it is not in force within 3 s."""
         self.lease = int(self._ask(Verb.ARM))
+        try:  # The answer overtakes readings under way, in which nobody is armed yet.
+            self._wait(lambda: self.is_armed, _ANSWER_S, "arm: granted, but no reading says so")
+        except RobotError:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Gives the lease back; does not wait."""
@@ -107,10 +120,10 @@ class RelayedLink:
         """Whether a lease was given and is in force."""
         return bool(self.lease) and self._reading is not None and self._reading.is_armed
 
-    def _ask(self, verb: Verb, timeout_s: float = 3.0) -> str:
+    def _ask(self, verb: Verb) -> str:
         self._told.pop(verb, None)
         self._send(Ask(verb=verb))
-        self._wait(lambda: verb in self._told, timeout_s, f"{verb.value}: no answer")
+        self._wait(lambda: verb in self._told, _ANSWER_S, f"{verb.value}: no answer")
         told = self._told[verb]
         if not told.is_granted:
             raise RobotError(told.text)

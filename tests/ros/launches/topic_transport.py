@@ -2,11 +2,11 @@
 
 from bm_msgs.msg import JointCommand
 from console import PATIENCE_S, SENSOR
-from launched import LIMITS, RobotCase, events, kill, pid_of, tracking
+from launched import BRIEF_LIMITS, BRIEF_STALL_S, RobotCase, events, kill, pid_of, tracking
 
 
 def generate_test_description():
-    return tracking(transport="topic")
+    return tracking(transport="topic", stall_allowance=BRIEF_STALL_S)
 
 
 class RobotWalksByTopic(RobotCase):
@@ -34,5 +34,5 @@ class RobotWalksByTopic(RobotCase):
         self.console.until(lambda: events("fault"), "fault in the event log")
         (fault,) = events("fault")
         self.assertEqual(fault["name"], "silent_policy")
-        self.assertLessEqual(fault["command_age_ticks"], LIMITS.silent_ticks)
+        self.assertLessEqual(fault["command_age_ticks"], BRIEF_LIMITS.silent_ticks)
         self.assertEqual(events("mode")[-1]["mode"], "damping")

@@ -35,6 +35,11 @@ BACKEND = [
         "Simulation: s (0..2) for which this computer may stand still before the guard calls it a fault; empty: 0.2. "
         "0 has the limits of a real robot, where nothing else is allowed.",
     ),
+    argument(
+        "real_time_factor",
+        "1.0",
+        "Simulation: simulated s per s of the wall clock (0.05..1), for computers that cannot keep up with 500 Hz.",
+    ),
     argument("event_log", "", "File to which the bridge appends its events (JSON lines); empty: none."),
 ]
 POLICY = [

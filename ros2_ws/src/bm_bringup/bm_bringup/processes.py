@@ -24,12 +24,13 @@ _LIFT_AFTER_S = 3.0
 """s of lying damped after which it picks the robot up again: then /reset and /arm go as on a real gantry."""
 
 
-def simulated_robot() -> ExecuteProcess:
+def simulated_robot(settings: Settings) -> ExecuteProcess:
     """A G1 on its gantry, behind the real topics."""
     return ExecuteProcess(
         cmd=[
             *("setsid", _executable("sim_robot"), "--ignore-interrupt"),
             *("--lower-after", str(_LOWER_AFTER_S), "--lift-after", str(_LIFT_AFTER_S)),
+            *("--real-time-factor", str(settings.real_time_factor)),
         ],
         name="sim_robot",
         output="screen",
@@ -41,6 +42,7 @@ def bridge(settings: Settings) -> ExecuteProcess:
     options = ["--log", settings.read("event_log")] if settings.read("event_log") else []
     if settings.stall_allowance:
         options += ["--stall-allowance", str(settings.stall_allowance)]
+    options += ["--real-time-factor", str(settings.real_time_factor)]
     return ExecuteProcess(
         cmd=["setsid", _executable("bridge"), "--network-interface", settings.interface, *options],
         name="bridge",
@@ -64,6 +66,7 @@ def policy(settings: Settings, **parameters: Any) -> LifecycleNode:
             "provider": settings.read("provider"),
             "publish_reference": settings.has_ghost,
             "stall_allowance": settings.stall_allowance,
+            "real_time_factor": settings.real_time_factor,
             **parameters,
         },
     )
@@ -71,7 +74,7 @@ def policy(settings: Settings, **parameters: Any) -> LifecycleNode:
 
 def robot_and_nodes(settings: Settings, policy: LifecycleNode, *, accept_commands: bool = False) -> list[Action]:
     """Robot, bridge, its node, the policy, operator, displays, recording; and how one's end ends the others."""
-    robot = [] if settings.is_hardware else [simulated_robot()]
+    robot = [] if settings.is_hardware else [simulated_robot(settings)]
     owner = bridge(settings)
     node = g1_bridge(
         settings, accept_commands=accept_commands, publish_remote=settings.read("joystick") == UNITREE_REMOTE

@@ -43,6 +43,8 @@ class Settings:
             raise ArgumentError("use_sim_time:=true with backend:=hardware: a real robot has no simulated time")
         if settings.is_hardware and settings.stall_allowance:
             raise ArgumentError("stall_allowance with backend:=hardware: a real robot falls when its computer stalls")
+        if settings.is_hardware and settings.real_time_factor != 1.0:
+            raise ArgumentError("real_time_factor with backend:=hardware: a real robot has the time of the wall clock")
         return settings
 
     def is_on(self, name: str) -> bool:
@@ -79,6 +81,11 @@ class Settings:
         if self.read("stall_allowance"):
             return self.number("stall_allowance")
         return 0.0 if self.is_hardware else STALL_ALLOWANCE_S
+
+    @property
+    def real_time_factor(self) -> float:
+        """Simulated s per s of the wall clock."""
+        return self.number("real_time_factor")
 
     @property
     def has_rviz(self) -> bool:

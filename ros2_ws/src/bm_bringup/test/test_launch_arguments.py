@@ -12,6 +12,7 @@ SIMULATION = {
     "network_interface": "",
     "use_sim_time": "false",
     "stall_allowance": "",
+    "real_time_factor": "1.0",
     "rviz": "false",
     "headless": "false",
     "foxglove": "false",
@@ -59,6 +60,11 @@ def test_only_a_simulated_robot_has_a_stall_allowance():
     assert settings().stall_allowance == 0.2
     assert settings(stall_allowance="0").stall_allowance == 0.0
     assert settings(backend="hardware", network_interface="eth0").stall_allowance == 0.0
+
+
+def test_only_a_simulated_robot_has_a_real_time_factor():
+    assert settings().real_time_factor == 1.0
+    assert settings(real_time_factor="0.5").real_time_factor == 0.5
 
 
 def test_what_is_no_number_is_named():

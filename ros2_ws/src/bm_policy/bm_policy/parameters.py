@@ -7,6 +7,7 @@ from bm_g1_bridge.lifecycle import OperatedNode
 from bm_core.errors import ConfigError
 from bm_sim2real.guard_limits import MOST_STALL_S
 from bm_sim2real.operation.config import ControlConfig, Start, Transport
+from bm_sim2real.real_time_factor import SLOWEST
 
 _TIME = {"lowest": 0.0, "highest": 600.0}
 
@@ -38,6 +39,14 @@ def declare_parameters(node: OperatedNode) -> None:
         highest=MOST_STALL_S,
         fixed=True,
     )
+    declare(
+        "real_time_factor",
+        default.real_time_factor,
+        "Simulated s per s of the wall clock, as the simulated robot and its bridge have it.",
+        lowest=SLOWEST,
+        highest=1.0,
+        fixed=True,
+    )
     declare("publish_reference", True, "Publish the reference as a second robot (/reference/joint_states, TF).")
     declare("odom_frame", "odom", "Frame of the reference's pelvis.", fixed=True)
 
@@ -61,6 +70,7 @@ def control_config(node: OperatedNode) -> ControlConfig:
         pause_s=node.value("pause_s"),
         ready_s=node.value("bridge_timeout"),
         stall_allowance_s=node.value("stall_allowance"),
+        real_time_factor=node.value("real_time_factor"),
     )
 
 

@@ -8,7 +8,10 @@ from rclpy.parameter import Parameter
 
 from bm_sim2real.operation.config import ControlConfig
 
-OUR_NAMES = ("policy", "motion", "transport", "start", "settle_s", "stall_allowance", "publish_reference")
+OUR_NAMES = (
+    *("policy", "motion", "transport", "start", "settle_s"),
+    *("stall_allowance", "real_time_factor", "publish_reference"),
+)
 
 
 @pytest.fixture
