@@ -70,9 +70,9 @@ def tree(tmp_path):
     return tmp_path
 
 
-def run_tests(tree: Path) -> tuple[int, list[str]]:
+def run_tests(tree: Path, *arguments: str) -> tuple[int, list[str]]:
     """Exit code of tools/test and the lines of its summary."""
-    answer = subprocess.run([tree / "tools" / "test"], capture_output=True, text=True, check=False)
+    answer = subprocess.run([tree / "tools" / "test", *arguments], capture_output=True, text=True, check=False)
     return answer.returncode, answer.stdout.partition("== summary\n")[2].splitlines()
 
 
@@ -99,6 +99,15 @@ def test_suite_without_tests_is_said_and_fails_nothing(tree):
     code, summary = run_tests(tree)
     assert code == 0
     assert summary[1] == "training, Python 3.12: no tests collected"
+
+
+def test_other_pythons_are_all_or_those_that_are_named(tree):
+    (tree / "tests" / "test_runtime.py").write_text(PASSING)
+    code, summary = run_tests(tree, "--other-pythons")
+    assert (code, len(summary)) == (0, 3)
+    named = next(minor for minor in ("3.10", "3.13") if minor != THIS_MINOR)
+    code, summary = run_tests(tree, "--other-pythons", named)
+    assert (code, len(summary)) == (0, 1)
 
 
 def test_file_that_cannot_be_imported_fails(tree):
