@@ -60,6 +60,7 @@ def tree(tmp_path):
         "tools/install": "#!/bin/sh\nexit 0\n",
         ".venv/bin/python": wrapper,
         ".venv-train/bin/python": wrapper,
+        **{f".venv-3.{minor}/bin/python": wrapper for minor in (10, 11, 12, 13)},
     }
     for name, text in stubs.items():
         path = tmp_path / name
