@@ -18,9 +18,12 @@ def simulated_env(cfg: TrackingEnvCfg) -> Iterator[ManagerBasedRLEnv]:
     from isaaclab.app import launch_simulation
     from isaaclab.envs import ManagerBasedRLEnv
 
+    from bm_training.tracking.newton_overflow import silence_overflow
+
     with launch_simulation(cfg, None):
         env = ManagerBasedRLEnv(cfg)
         try:
+            silence_overflow(env)
             yield env
         finally:
             env.close()

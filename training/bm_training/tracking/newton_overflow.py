@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isaaclab.envs import ManagerBasedRLEnv
 
+_COUNTED = ("NEFC", "BROADPHASE", "NARROWPHASE", "ITERATIONS", "LS_ITERATIONS")
+"""Constraints, pairs, contacts, solver iterations and those of its line search."""
+
 
 def silence_overflow(env: ManagerBasedRLEnv) -> None:
     """Before the first physics step: kernels are built, and captured in a CUDA graph, with the setting of then."""
@@ -29,7 +32,7 @@ def overflow_shares(env: ManagerBasedRLEnv) -> dict[str, float]:
     from mujoco_warp import OverflowType
 
     flags = wp.to_torch(solver.mjw_data.overflow)
-    kinds = [OverflowType.NEFC, OverflowType.BROADPHASE, OverflowType.NARROWPHASE, OverflowType.ITERATIONS]
+    kinds = [getattr(OverflowType, name) for name in _COUNTED]
     shares = torch.stack([(flags & kind.value).ne(0).float().mean() for kind in kinds]).tolist()
     flags.zero_()
     return {f"overflow_{kind.name.lower()}": share for kind, share in zip(kinds, shares, strict=True)}
