@@ -75,7 +75,8 @@ class Console:
         return messages
 
     def do(self, what: Callable[[], Any]) -> Any:
-        """On the executor's thread, between two waits: an executor does not survive ends that vanish meanwhile."""
+        """On the executor's thread, between two waits: an executor does not survive ends that vanish meanwhile, and an
+        action client (rclpy 7) ignores answers that come before it has noted down its question."""
         if threading.current_thread() is self._thread:
             return what()
         done: Future[Any] = Future()
@@ -165,7 +166,7 @@ class Console:
             self._ends[name] = self.do(lambda: self.node.create_client(kind, name))
         client = self._ends[name]
         self.until(client.service_is_ready, f"service {name}")
-        future = client.call_async(request)
+        future = self.do(lambda: client.call_async(request))
         self.until(future.done, f"answer of {name}")
         return future.result()
 
@@ -176,14 +177,15 @@ class Console:
             self._ends["play"] = self.do(lambda: ActionClient(self.node, PlayMotion, "policy/play_motion"))
         client = self._ends["play"]
         self.until(client.server_is_ready, "action policy/play_motion")
-        sent = client.send_goal_async(PlayMotion.Goal(motion=motion), lambda m: feedback.append(m.feedback))
+        goal = PlayMotion.Goal(motion=motion)
+        sent = self.do(lambda: client.send_goal_async(goal, lambda m: feedback.append(m.feedback)))
         self.until(sent.done, "answer to the goal")
         assert sent.result().accepted, f"{motion} was not accepted"
         return sent.result(), feedback
 
     def result(self, handle: Any) -> Any:
         """Of a goal, once it has ended: status and result."""
-        future = handle.get_result_async()
+        future = self.do(handle.get_result_async)
         self.until(future.done, "end of the motion", patience_s=PATIENCE_S)
         return future.result()
 

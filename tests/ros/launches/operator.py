@@ -46,7 +46,7 @@ class OperatorDecides(RobotCase):
     def test_5_cancelling_brakes_and_stands(self):
         handle, feedback = self.console.play("walk_loop")
         self.console.until(lambda: feedback and feedback[-1].progress > 0.15, "the walk well under way")
-        cancelling = handle.cancel_goal_async()
+        cancelling = self.console.do(handle.cancel_goal_async)
         answer = self.console.result(handle)
         self.assertEqual(len(cancelling.result().goals_canceling), 1)
         self.assertEqual(answer.status, GoalStatus.STATUS_CANCELED, answer.result.message)
