@@ -140,6 +140,7 @@ NUMBERS = {
     "faults": ["--only rain", "--transport pigeon"],
     "motion generate": ["--out out --minutes -1", "--out out --num 0"],
     "run": ["--robot tank", "--network-interface"],
+    "soak": ["--real-time-factor 2"],
     "sim-robot": ["--real-time-factor 0", "--real-time-factor nan"],
     "bridge": ["--network-interface lo --real-time-factor 1.5", "--network-interface eth9 --real-time-factor 0.5"],
     "check": ["", "a b"],

@@ -70,20 +70,25 @@ class SoakResult:
 class Soak:
     """The processes of one run; `close` ends them."""
 
-    def __init__(self, policy: Path, clips: list[Path]) -> None:
+    def __init__(self, policy: Path, clips: list[Path], real_time_factor: float = 1.0) -> None:
         """Returns when the client has armed. RobotError if bridge or client do not come up."""
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ends = contextlib.ExitStack()
         try:
             self._out = self._ends.enter_context(temporary_folder())
             self._ends.callback(self._kill)
-            self._start("simulated robot", "simulate")
-            config = BridgeConfig(log=self._out / "events.jsonl", first_state_s=_PATIENCE_S, limits=LIMITS)
+            config = BridgeConfig(
+                log=self._out / "events.jsonl",
+                first_state_s=_PATIENCE_S,
+                limits=LIMITS,
+                real_time_factor=real_time_factor,
+            )
+            self._start("simulated robot", "simulate", str(real_time_factor))
             self._start("guardian", "guard", config.to_json())
             self.monitor = BridgeClient.find("lo", _PATIENCE_S)
             arguments = (str(self.processes["simulated robot"].pid), str(policy), *map(str, clips))
             self._start("client", "walk", str(self._out / "client.json"), *arguments)
-            self._start("bare loop", "idle", str(self._out / "idle.json"))
+            self._start("bare loop", "idle", str(self._out / "idle.json"), str(config.tick_s))
             self._wait_for_client()
         except BaseException:
             self.close()

@@ -21,7 +21,6 @@ from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.modes import Mode
 from bm_sim2real.policies.tracker import TrackerPolicy
 from bm_sim2real.process_signals import Stop
-from bm_sim2real.robots.simulation_config import TICK_DT
 from bm_sim2real.standing import plan_stop, standing_frame
 from bm_sim2real.state_machine import MachineConfig, StateMachine
 from bm_sim2real.timing import LateHistogram, WallClock
@@ -29,11 +28,11 @@ from bm_sim2real.timing import LateHistogram, WallClock
 WRITER_PRIORITY = 70
 
 
-def simulate() -> int:
+def simulate(real_time_factor: str) -> int:
     """The robot; SIGUSR1 hangs it up again."""
     from bm_sim2real.commands.sim_robot import SimRobot
 
-    return SimRobot()()
+    return SimRobot(real_time_factor=float(real_time_factor))()
 
 
 def guard(config: str) -> int:
@@ -43,11 +42,11 @@ def guard(config: str) -> int:
     return Guardian(BridgeConfig.from_json(config)).run()
 
 
-def idle(out: str) -> int:
+def idle(out: str, tick_s: str) -> int:
     """The bare loop: the writer's clock and priority, no work."""
     stop, late = Stop(), LateHistogram()
     make_realtime(priority=WRITER_PRIORITY)
-    clock = WallClock(TICK_DT)
+    clock = WallClock(float(tick_s))
     while not stop.requested:
         late.add(clock.wait())
     Path(out).write_text(json.dumps({"late_ticks": late.counts}))

@@ -24,6 +24,8 @@ class Soak:
     """Policy bundle (.onnx); default: the shipped g1_tracker.onnx."""
     motion: str | None = None
     """Motion files and folders between commas; default: the shipped streams."""
+    real_time_factor: float = 1.0
+    """Simulated s per s of the wall clock, 0.05..1: less than 1 where this computer cannot keep up with 500 Hz."""
     most_growth_mb: float = 5.0
     """Passed needs less growth in every process, MB,"""
     most_late: float = 2.0
@@ -46,7 +48,7 @@ class Soak:
         clips = [clip.path for clip in chosen_clips(self.motion, None, None)]
         if self.motion is None:
             clips = [path for path in clips if path.stem.startswith("stream")]
-        run = soak.Soak(self.policy or shipped("policies", "g1_tracker.onnx"), clips)
+        run = soak.Soak(self.policy or shipped("policies", "g1_tracker.onnx"), clips, self.real_time_factor)
         try:
             with tracked("minutes", max(1, round(self.minutes))) as advance:
                 minutes = iter(range(1, 10**6))
