@@ -24,7 +24,7 @@ from std_srvs.srv import Trigger
 
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-PATIENCE_S = 150.0
+PATIENCE_S = 100.0
 """For what a busy machine may take; nothing is judged by it."""
 
 

@@ -1,8 +1,13 @@
-"""Runs a launch_testing file in a process of its own and reports each of its cases."""
+"""Runs a launch_testing file in a process of its own and reports each of its cases.
+
+A robot falls on a computer that stands still, and is right to. So a launch that failed is judged only if no core stood
+still meanwhile; otherwise it is tried again, and then skipped with what was measured.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +15,18 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+from stillness import Stillness
+
 from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
 
 HERE = Path(__file__).resolve().parent
 _ENDS_AFTER_S = 600.0
 _STOPS_AFTER_S = 30.0
+_MOST_STILL_S, _MOST_STOLEN = 0.15, 0.2
+"""What no computer does that can control a robot: a core stands still for so long, above the priority of everything
+else; a hypervisor gives such a share of a second to others."""
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
@@ -26,6 +38,20 @@ class LaunchTestRun:
 
     def __call__(self, name: str, **variables: str) -> None:
         """AssertionError with the cases that failed and the end of the launch's output. `variables`: environment."""
+        seen = []
+        for _ in range(_ATTEMPTS):
+            with Stillness() as stillness:
+                problem = self._problem(name, variables)
+            if not problem:
+                return
+            assert stillness.worst_s >= _MOST_STILL_S or stillness.stolen >= _MOST_STOLEN, problem
+            seen.append(str(stillness))
+            for left in self.folder.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        pytest.skip(f"{name}: in the midst of it this computer {'; then it '.join(seen)}")
+
+    def _problem(self, name: str, variables: dict[str, str]) -> str:
+        """Runs it once; empty if all is well."""
         report, output = self.folder / "report.xml", self.folder / "launch.log"
         path = os.pathsep.join([str(HERE), self.environment["PYTHONPATH"]])
         # Not installed as a script everywhere, so by module; unbuffered, or a killed process takes its lines along.
@@ -46,7 +72,9 @@ class LaunchTestRun:
             _wait(process)
         failed = _failures(report) if report.exists() else ["the launch test wrote no report"]
         tail = "\n".join(output.read_text(errors="replace").splitlines()[-80:])
-        assert not failed and process.returncode == 0, "\n".join([*failed, "", "output of the launch:", tail])
+        if not failed and process.returncode == 0:
+            return ""
+        return "\n".join([*failed, "", "output of the launch:", tail])
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:

@@ -22,6 +22,8 @@ from bm_sim2real.mailbox import PolicyCommand
 from bm_sim2real.robots.simulation_config import TICK_DT
 from bm_sim2real.robots.unitree.remote import Remote, read_remote
 
+MOST_STILL_S = 1.0
+"""s for which the writer may make no tick before a client gives up; it has long been replaced by its guardian then."""
 _POLL_S = 0.0005
 _LOOK_AGAIN_S = 0.1
 
@@ -38,6 +40,7 @@ class BridgeClient:
         self.interface = interface
         self._idle = idle or (lambda: time.sleep(_POLL_S))
         self._now: Callable[[], float] = time.monotonic
+        self.most_still_s = MOST_STILL_S
         if idle is not None:
             self._idle, self._now = _counted(idle)
         self._memory = BridgeMemory.attach(interface)
@@ -97,13 +100,17 @@ class BridgeClient:
         """Makes this the command; the bridge takes it only with the lease that `arm` got."""
         self._memory.command.write(pack_command(self._lease, command))
 
-    def wait_period(self, timeout_s: float = 1.0) -> None:
-        """Until the writer has made ten ticks since the last call. RobotError if it has stopped."""
+    def wait_period(self, timeout_s: float | None = None) -> None:
+        """Until the writer has made ten ticks since the last call. RobotError if it has stopped, for `most_still_s`."""
         now = self._heartbeat_now
         if now - self._heartbeat > 2 * TICKS_PER_PERIOD:  # late, or the first time: from here on
             self._heartbeat = now
         self._heartbeat += TICKS_PER_PERIOD
-        self._wait(lambda: self._heartbeat_now >= self._heartbeat, timeout_s, "the bridge's writer stands still")
+        self._wait(
+            lambda: self._heartbeat_now >= self._heartbeat,
+            timeout_s or self.most_still_s,
+            "the bridge's writer stands still",
+        )
 
     def arm(self, timeout_s: float = 2.0) -> None:
         """Takes the lease. RobotError with the bridge's reason if it refuses."""

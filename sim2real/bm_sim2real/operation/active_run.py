@@ -88,6 +88,7 @@ class ActiveRun:
         ready_s = self._config.ready_s
         if self._config.transport is Transport.MAILBOX:
             link: BridgeClient | RelayedLink = BridgeClient.find(self._config.interface, ready_s)
+            link.most_still_s += self._config.stall_allowance_s
         else:
             config = self._config
             link = RelayedLink(self._channel.send, self._pump, config.stall_allowance_s, config.real_time_factor)
