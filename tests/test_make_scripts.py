@@ -93,6 +93,8 @@ def test_one_failing_suite_fails_the_whole(tree, failing):
     code, summary = run_tests(tree)
     assert code == 1
     assert sum("FAILED (pytest exit 1): 1 failed" in line for line in summary) == 1
+    at = next(k for k, line in enumerate(summary) if "FAILED" in line)
+    assert [line.strip() for line in summary[at + 1 : at + 3]] == ["test_fails", "assert 1 == 2"]
 
 
 def test_suite_without_tests_is_said_and_fails_nothing(tree):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from bridge_bench import Bench, assert_damping_for_good
 
+from bm_sim2real.bridge.core import BridgeCore
 from bm_sim2real.bridge.shared_memory import Word
 
 
@@ -11,6 +12,14 @@ def test_a_bridge_starts_disarmed_and_damping(bench):
     bench.run(3)
     assert bench.is_damping and bench.fault is None
     assert bench.robot.wire.counters.accepted > 20
+
+
+def test_a_whole_status_is_there_before_the_first_tick_calls_clients(bench):
+    BridgeCore(bench.robot, bench.memory, bench.config, bench.log, is_wall=False, realtime="SCHED_FIFO 70")
+    before = bench.client.status()
+    assert before["realtime"] == "SCHED_FIFO 70" and before["tick"] == 0
+    bench.run(3)
+    assert set(bench.client.status()) == set(before)
 
 
 def test_an_armed_clients_command_reaches_the_motors(running):

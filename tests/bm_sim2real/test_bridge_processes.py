@@ -53,7 +53,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from test_bridge_processes import BridgeClient, drive
 client = BridgeClient("lo")
-client.arm()
+client.arm(180.0)
 print("armed", flush=True)
 drive(client, 10_000)
 """
@@ -124,7 +124,7 @@ class Stage:
     def damps_on_the_wire(self):
         """Whether a whole batch of frames damps, and nothing else; a busy machine still has older ones under way."""
         self.reader.take()
-        return any(self.a_batch_damps() for _ in range(3))
+        return any(self.a_batch_damps() for _ in range(10))
 
     def a_batch_damps(self):
         frames = []
@@ -166,7 +166,7 @@ def stage(tmp_path, simulations):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_writer_that_is_killed_or_stopped_is_replaced_by_the_guardian(stage, number):
-    stage.client.arm()
+    stage.client.arm(PATIENCE)
     drive(stage.client, 20)
     os.kill(stage.writer_pid, number)
     eventually(lambda: stage.client.has_guardian_taken_over, "takeover")
@@ -199,7 +199,7 @@ def test_a_client_killed_while_running_leaves_a_damping_bridge_for_the_next(stag
 
 @pytest.mark.parametrize("to", ["guardian", "writer"])
 def test_sigterm_damps_and_ends_in_good_order(stage, to):
-    stage.client.arm()
+    stage.client.arm(PATIENCE)
     drive(stage.client, 20)
     os.kill(stage.bridge.pid if to == "guardian" else stage.writer_pid, signal.SIGTERM)
     assert stage.bridge.wait(PATIENCE) == 0
@@ -219,7 +219,7 @@ def test_ctrl_c_in_the_terminal_damps_too(stage):
 def test_the_signal_estop_damps(stage, to):
     assert "real-time priority" in (found := stage.client.status()["realtime"]) or "SCHED_FIFO 70" in found
     pid = stage.bridge.pid if to == "guardian" else stage.writer_pid
-    stage.client.arm()
+    stage.client.arm(PATIENCE)
     drive(stage.client, 20)
     os.kill(pid, signal.SIGUSR1)
     drive_until_fault(stage.client, start=20)
@@ -229,7 +229,7 @@ def test_the_signal_estop_damps(stage, to):
 
 
 def test_a_writer_without_its_guardian_damps_and_still_owns_the_robot(stage):
-    stage.client.arm()
+    stage.client.arm(PATIENCE)
     drive(stage.client, 20)
     os.kill(stage.bridge.pid, signal.SIGKILL)
     stage.bridge.wait()
@@ -242,7 +242,7 @@ def test_a_writer_without_its_guardian_damps_and_still_owns_the_robot(stage):
 
 
 def test_a_writer_whose_guardian_is_stopped_damps(stage):
-    stage.client.arm()
+    stage.client.arm(PATIENCE)
     drive(stage.client, 20)
     os.kill(stage.bridge.pid, signal.SIGSTOP)
     with contextlib.suppress(RobotError):
@@ -253,7 +253,7 @@ def test_a_writer_whose_guardian_is_stopped_damps(stage):
 
 
 def test_a_robot_that_dies_is_damped_blindly(stage):
-    stage.client.arm()
+    stage.client.arm(PATIENCE)
     drive(stage.client, 20)
     stage.simulation.kill()
     stage.simulation.wait()

@@ -38,9 +38,18 @@ class BridgeCore:
     """Starts disarmed and damping. Commands count only with the lease of the client that armed."""
 
     def __init__(
-        self, robot: UnitreeRobot, memory: BridgeMemory, config: BridgeConfig, log: EventLog, *, is_wall: bool = True
+        self,
+        robot: UnitreeRobot,
+        memory: BridgeMemory,
+        config: BridgeConfig,
+        log: EventLog,
+        *,
+        is_wall: bool = True,
+        realtime: str = "",
     ) -> None:
-        """`robot` is connected. `is_wall` False: lockstep, where wall time means nothing."""
+        """`robot` is connected. `is_wall` False: lockstep, where wall time means nothing. `realtime`: priority and
+        memory lock of the writer process, in words, for the status; empty where there is none.
+        """
         self.robot, self.memory, self.config, self.log = robot, memory, config, log
         self.guard = CommandGuard(config.limits, is_hardware=config.is_hardware)
         own = frozenset({robot.guid, config.guardian_guid})
@@ -62,8 +71,7 @@ class BridgeCore:
         self._command_at = self._ticked_at = time.perf_counter()
         self.late = LateHistogram()
         """Of the writer's ticks."""
-        self.realtime = ""
-        """Priority and memory lock of the writer process, in words; empty where there is none."""
+        self.realtime = realtime
         self._periods, self._ages = TimingWindow(), TimingWindow()
         memory.words[Word.MODE_MACHINE] = robot.low_state.mode_machine + 1
         self._warm_up()

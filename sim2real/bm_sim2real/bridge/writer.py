@@ -49,8 +49,7 @@ def main(arguments: list[str]) -> int:
         gc.collect()
         gc.freeze()
         log.add("start", 0, released=robot.released, realtime=realtime)
-        core = BridgeCore(robot, memory, config, log)
-        core.realtime = realtime
+        core = BridgeCore(robot, memory, config, log, realtime=realtime)
         _run(core, signals)
     finally:
         robot.close()
