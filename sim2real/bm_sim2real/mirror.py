@@ -18,6 +18,7 @@ from bm_core.state import RobotState
 from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.bridge.config import BridgeConfig
 from bm_sim2real.estimator.legs import Legs
+from bm_sim2real.process_signals import signals_heard
 from bm_sim2real.robots.unitree.robot import UnitreeRobot
 from bm_sim2real.viewer_meshes import robot_meshes
 from bm_sim2real.viewer_scene import Scene
@@ -131,6 +132,7 @@ def show_mirror(
     try:
         _follow(source, scene, panel, is_over)
     except KeyboardInterrupt:
+        signals_heard()
         say("closed")
     finally:
         source.close()

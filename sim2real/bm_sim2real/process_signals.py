@@ -6,19 +6,25 @@ A robot's loop ends at a place of its own choosing; what computes or writes ends
 from __future__ import annotations
 
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 TERMINATED = 143
 """128 + SIGTERM: exit code of a process that was told to end, as a shell expects it."""
+_ALARM = [signal.SIGALRM] if hasattr(signal, "SIGALRM") else []
+"""Not on every system."""
+_AGAIN_S = 0.5
+"""s after which what a signal has raised is raised again if it got lost."""
 
 
 class Stop:
-    """Set by the first SIGINT or SIGTERM from its construction on."""
+    """Set by the first SIGINT or SIGTERM from its construction on, or by one that was raised before and got lost."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -27,6 +33,8 @@ class Stop:
         """Which signal."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
+        for number in signals_heard():
+            self._on_signal(number, None)
 
     @property
     def requested(self) -> bool:
@@ -42,36 +50,95 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM has come: what Ctrl-C is in Python, and cleaned up after by the same `finally` and `with`."""
 
 
+class _Interruption:
+    """What SIGINT and SIGTERM raise in the main thread, and raise again if it got lost.
+
+    Compiled code may drop what is raised inside it: Cython does at the import of numpy.random, and the command would
+    work on as if nobody had told it to end.
+    """
+
+    def __init__(self) -> None:
+        self._raised: list[tuple[int, KeyboardInterrupt]] = []
+        self._alarm_before: list[Any] = []
+
+    @property
+    def first(self) -> KeyboardInterrupt | None:
+        """What was raised first."""
+        return self._raised[0][1] if self._raised else None
+
+    def on_signal(self, number: int, _: FrameType | None) -> None:
+        if hasattr(signal, "setitimer"):  # a POSIX system
+            if not self._alarm_before:  # only now: who is not interrupted keeps its own alarm
+                self._alarm_before = [signal.signal(signal.SIGALRM, self._on_alarm)]
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S, _AGAIN_S)
+        self._raise(number)
+
+    def heard(self) -> list[int]:
+        """The signals that have raised; from now on they are nobody's business any more."""
+        numbers = [number for number, _ in self._raised]
+        self._raised.clear()
+        return numbers
+
+    def close(self) -> None:
+        """The alarm is as it was."""
+        if self._alarm_before:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, self._alarm_before.pop())
+
+    def _on_alarm(self, _: int, __: FrameType | None) -> None:
+        if self._raised and not self._is_being_handled():
+            self._raise(self._raised[-1][0])
+
+    def _raise(self, number: int) -> None:
+        self._raised.append((number, Terminated() if number == signal.SIGTERM else KeyboardInterrupt()))
+        raise self._raised[-1][1]
+
+    def _is_being_handled(self) -> bool:
+        """Whether an `except`, `finally` or `with` further up has it, or an error that was made of it."""
+        error, ours = sys.exc_info()[1], {id(raised) for _, raised in self._raised}
+        while error is not None and id(error) not in ours:
+            error = error.__context__
+        return error is not None
+
+
+_interruptions: list[_Interruption] = []
+"""Of the `signals_raise` that are open, the innermost last."""
+
+
 @contextmanager
 def signals_raise() -> Iterator[None]:
     """SIGINT raises KeyboardInterrupt and SIGTERM Terminated in the main thread while the block runs.
 
-    Without it SIGTERM would leave files and children. Compiled code that is interrupted may make an error of its own of
-    it (MuJoCo: a TypeError); behind a signal every error leaves the block as what the signal had raised. A Stop that is
-    made inside takes both over. Elsewhere than in the main thread this does nothing.
+    Without it SIGTERM would leave files and children. What compiled code drops is raised again; who catches it and goes
+    on in good order says so with `signals_heard`. Compiled code may also make an error of its own of it (MuJoCo: a
+    TypeError); behind a signal every error leaves the block as what the signal had raised. A Stop that is made inside
+    takes both over. Elsewhere than in the main thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    raised: list[KeyboardInterrupt] = []
-
-    def on_signal(number: int, _: FrameType | None) -> None:
-        raised.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
-        raise raised[-1]
-
+    interruption = _Interruption()
     numbers = [signal.SIGTERM]
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
         numbers.append(signal.SIGINT)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
+    _interruptions.append(interruption)
+    before = {number: signal.signal(number, interruption.on_signal) for number in numbers}
     try:
         yield
     except Exception as error:
-        if raised:
-            raise raised[0] from error
+        if interruption.first is not None:
+            raise interruption.first from error
         raise
     finally:
+        interruption.close()
         for number, handler in before.items():
             signal.signal(number, handler)
+        _interruptions.remove(interruption)
+
+
+def signals_heard() -> list[int]:
+    """For who has caught what a signal raised and ends in good order: it is not raised again. Returns the signals."""
+    return _interruptions[-1].heard() if _interruptions else []
 
 
 @contextmanager
@@ -110,7 +177,7 @@ def signals_put_off() -> Iterator[None]:
     come: list[int] = []
     try:
         with ExitStack() as restored:  # each, though a signal come between one and the other
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, *_ALARM):
                 if callable(handler := signal.getsignal(number)):
                     restored.callback(signal.signal, number, handler)
                     signal.signal(number, lambda number, _: come.append(number))

@@ -5,13 +5,18 @@ import os
 import signal
 import tempfile
 import threading
+import time
 
 import pytest
 
+from bm_sim2real import process_signals
 from bm_sim2real.process_signals import (
+    Stop,
     Terminated,
     children_ignore_sigint,
     close_undisturbed,
+    signals_heard,
+    signals_put_off,
     signals_raise,
     temporary_folder,
 )
@@ -146,3 +151,106 @@ def test_a_signal_that_is_ignored_stays_so():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+AGAIN_S = 0.01
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    monkeypatch.setattr(process_signals, "_AGAIN_S", AGAIN_S)
+
+
+def lose(number):
+    """What compiled code does with an exception that comes at a bad moment."""
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(number)
+
+
+def work(seconds=20 * AGAIN_S):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(AGAIN_S / 10)
+
+
+@pytest.mark.parametrize(("number", "what"), SIGNALS)
+def test_a_signal_that_compiled_code_drops_is_raised_again(number, what, soon):
+    alarm = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(KeyboardInterrupt) as caught, signals_raise():
+        lose(number)
+        work(60.0)
+    assert type(caught.value) is what
+    assert signal.getsignal(signal.SIGALRM) is alarm and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_one_that_is_dropped_again_and_again_comes_again_and_again(soon):
+    with pytest.raises(Terminated), signals_raise():
+        lose(signal.SIGTERM)
+        for _ in range(3):
+            with contextlib.suppress(Terminated):
+                work(60.0)
+                pytest.fail("went on")
+        work(60.0)
+
+
+@pytest.mark.parametrize("ending", ["except", "finally", "with", "an error made of it"])
+def test_who_cleans_up_behind_a_signal_is_left_alone(ending, soon):
+    steps = []
+
+    @contextlib.contextmanager
+    def cleaned():
+        try:
+            yield
+        finally:
+            work()
+            steps.append("cleaned")
+
+    def end():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Terminated:
+            if ending == "an error made of it":
+                raise TypeError("an array was expected") from None
+            if ending == "except":
+                work()
+                steps.append("cleaned")
+            raise
+        finally:
+            if ending in ("finally", "an error made of it"):
+                work()
+                steps.append("cleaned")
+
+    with pytest.raises(Terminated), signals_raise(), cleaned() if ending == "with" else contextlib.nullcontext():
+        end()
+    assert steps == ["cleaned"]
+
+
+def test_who_ends_in_good_order_says_so_and_is_left_alone(soon):
+    with signals_raise():
+        lose(signal.SIGTERM)
+        assert signals_heard() == [signal.SIGTERM]
+        work()
+
+
+def test_one_that_was_dropped_is_put_off_as_well(soon):
+    steps = []
+    with pytest.raises(Terminated), signals_raise():
+        lose(signal.SIGTERM)
+        with signals_put_off():
+            work()
+            steps.append("whole")
+    assert steps == ["whole"]
+
+
+def test_a_robots_loop_that_begins_after_a_dropped_signal_ends_in_its_own_way(soon):
+    before = handlers()
+    with signals_raise():
+        lose(signal.SIGTERM)
+        stop = Stop()
+        work()
+        assert (stop.requested, stop.reason) == (True, "SIGTERM")
+    assert handlers() == before
+
+
+def test_without_a_block_nothing_was_heard():
+    assert signals_heard() == []

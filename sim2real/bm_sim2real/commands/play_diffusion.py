@@ -94,6 +94,7 @@ class PlayDiffusion:
     def _live(self, session: PlaySession, title: str) -> int:
         from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.diffusion_play.viewer import PlayViewer
+        from bm_sim2real.process_signals import signals_heard
 
         console = wide_console()
         with (
@@ -105,6 +106,7 @@ class PlayDiffusion:
             try:
                 viewer.wait()
             except KeyboardInterrupt:
+                signals_heard()
                 console.print("closed")
         return 0
 

@@ -29,6 +29,7 @@ class View:
         from bm_sim2real.evaluation import EvaluationConfig
         from bm_sim2real.evaluation_batch import with_base_state
         from bm_sim2real.policies.tracker import TrackerPolicy
+        from bm_sim2real.process_signals import signals_heard
         from bm_sim2real.viewer import Viewer
         from bm_sim2real.viewer_session import ViewSession
 
@@ -44,5 +45,6 @@ class View:
             try:
                 viewer.wait()
             except KeyboardInterrupt:
+                signals_heard()
                 console.print("closed")
         return 0
