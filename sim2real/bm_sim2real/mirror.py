@@ -18,7 +18,7 @@ from bm_core.state import RobotState
 from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.bridge.config import BridgeConfig
 from bm_sim2real.estimator.legs import Legs
-from bm_sim2real.process_signals import signals_heard
+from bm_sim2real.process_signals import until_signal
 from bm_sim2real.robots.unitree.robot import UnitreeRobot
 from bm_sim2real.viewer_meshes import robot_meshes
 from bm_sim2real.viewer_scene import Scene
@@ -130,10 +130,8 @@ def show_mirror(
     panel = server.gui.add_html("")
     say(f"mirror of {source.name}: http://{server.get_host()}:{server.get_port()}   nothing is sent, Ctrl-C ends it")
     try:
-        _follow(source, scene, panel, is_over)
-    except KeyboardInterrupt:
-        signals_heard()
-        say("closed")
+        with until_signal(lambda: say("closed")):
+            _follow(source, scene, panel, is_over)
     finally:
         source.close()
         server.stop()

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -67,14 +67,15 @@ class _Interruption:
         return self._raised[0][1] if self._raised else None
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
-        if hasattr(signal, "setitimer"):  # a POSIX system
+        if _ALARM:
             if not self._alarm_before:  # only now: who is not interrupted keeps its own alarm
                 self._alarm_before = [signal.signal(signal.SIGALRM, self._on_alarm)]
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_S, _AGAIN_S)
-        self._raise(number)
+        self._raised.append((number, Terminated() if number == signal.SIGTERM else KeyboardInterrupt()))
+        raise self._raised[-1][1]
 
     def heard(self) -> list[int]:
-        """The signals that have raised; from now on they are nobody's business any more."""
+        """The signals that have come, each once; from now on they are nobody's business any more."""
         numbers = [number for number, _ in self._raised]
         self._raised.clear()
         return numbers
@@ -87,11 +88,7 @@ class _Interruption:
 
     def _on_alarm(self, _: int, __: FrameType | None) -> None:
         if self._raised and not self._is_being_handled():
-            self._raise(self._raised[-1][0])
-
-    def _raise(self, number: int) -> None:
-        self._raised.append((number, Terminated() if number == signal.SIGTERM else KeyboardInterrupt()))
-        raise self._raised[-1][1]
+            raise self._raised[-1][1]
 
     def _is_being_handled(self) -> bool:
         """Whether an `except`, `finally` or `with` further up has it, or an error that was made of it."""
@@ -109,10 +106,10 @@ _interruptions: list[_Interruption] = []
 def signals_raise() -> Iterator[None]:
     """SIGINT raises KeyboardInterrupt and SIGTERM Terminated in the main thread while the block runs.
 
-    Without it SIGTERM would leave files and children. What compiled code drops is raised again; who catches it and goes
-    on in good order says so with `signals_heard`. Compiled code may also make an error of its own of it (MuJoCo: a
-    TypeError); behind a signal every error leaves the block as what the signal had raised. A Stop that is made inside
-    takes both over. Elsewhere than in the main thread this does nothing.
+    Without it SIGTERM would leave files and children. What compiled code drops is raised again; who ends at a signal in
+    good order does it with `until_signal`. Compiled code may also make an error of its own of it (MuJoCo: a TypeError);
+    behind a signal every error leaves the block as what the signal had raised. A Stop that is made inside takes both
+    over. Elsewhere than in the main thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -139,6 +136,16 @@ def signals_raise() -> Iterator[None]:
 def signals_heard() -> list[int]:
     """For who has caught what a signal raised and ends in good order: it is not raised again. Returns the signals."""
     return _interruptions[-1].heard() if _interruptions else []
+
+
+@contextmanager
+def until_signal(then: Callable[[], object]) -> Iterator[None]:
+    """The block ends in good order at SIGINT or SIGTERM: `then` is called, and what follows the block goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        signals_heard()
+        then()
 
 
 @contextmanager

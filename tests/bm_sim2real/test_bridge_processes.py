@@ -51,9 +51,9 @@ SimRobot(seconds=600.0, lower_after=0.0, real_time_factor={FACTOR})()
 CLIENT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from test_bridge_processes import BridgeClient, drive
+from test_bridge_processes import PATIENCE, BridgeClient, drive
 client = BridgeClient("lo")
-client.arm(180.0)
+client.arm(PATIENCE)
 print("armed", flush=True)
 drive(client, 10_000)
 """

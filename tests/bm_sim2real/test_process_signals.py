@@ -19,6 +19,7 @@ from bm_sim2real.process_signals import (
     signals_put_off,
     signals_raise,
     temporary_folder,
+    until_signal,
 )
 
 SIGNALS = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
@@ -230,6 +231,25 @@ def test_who_ends_in_good_order_says_so_and_is_left_alone(soon):
         lose(signal.SIGTERM)
         assert signals_heard() == [signal.SIGTERM]
         work()
+
+
+def test_a_block_that_ends_at_a_signal_tells_it_and_goes_on(soon):
+    steps = []
+    with signals_raise():
+        with until_signal(lambda: steps.append("closed")):
+            signal.raise_signal(signal.SIGTERM)
+            steps.append("went on")
+        work()
+    assert steps == ["closed"]
+
+
+def test_one_that_was_raised_again_counts_once(soon):
+    with signals_raise():
+        lose(signal.SIGTERM)
+        for _ in range(2):
+            with contextlib.suppress(Terminated):
+                work(60.0)
+        assert signals_heard() == [signal.SIGTERM]
 
 
 def test_one_that_was_dropped_is_put_off_as_well(soon):

@@ -88,6 +88,7 @@ def test_a_run_on_the_simulated_robot_through_a_bridge_that_is_there_already(rob
     refused = run_hardware("--dry-run", "--yes")
     assert refused.returncode == 2 and "a bridge is running that does send commands" in refused.stderr
     ran = run_hardware("--yes", "--seconds", "0.5", "--record", str(record), "--json", str(out))
+    assert out.exists(), ran.stderr
     document = json.loads(out.read_text())
     # Whether a loaded machine keeps up is its affair; what it says about it must agree.
     fault = document["summary"]["fault"]

@@ -94,7 +94,7 @@ class PlayDiffusion:
     def _live(self, session: PlaySession, title: str) -> int:
         from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.diffusion_play.viewer import PlayViewer
-        from bm_sim2real.process_signals import signals_heard
+        from bm_sim2real.process_signals import until_signal
 
         console = wide_console()
         with (
@@ -103,11 +103,8 @@ class PlayDiffusion:
         ):
             console.print(f"viewer: {viewer.url}   {words}Ctrl-C ends it", markup=False, soft_wrap=True)
             viewer.panel.set_running(True)
-            try:
+            with until_signal(lambda: console.print("closed")):
                 viewer.wait()
-            except KeyboardInterrupt:
-                signals_heard()
-                console.print("closed")
         return 0
 
     @contextmanager

@@ -29,7 +29,7 @@ class View:
         from bm_sim2real.evaluation import EvaluationConfig
         from bm_sim2real.evaluation_batch import with_base_state
         from bm_sim2real.policies.tracker import TrackerPolicy
-        from bm_sim2real.process_signals import signals_heard
+        from bm_sim2real.process_signals import until_signal
         from bm_sim2real.viewer import Viewer
         from bm_sim2real.viewer_session import ViewSession
 
@@ -42,9 +42,6 @@ class View:
             console.print(f"viewer: {viewer.url}   {len(clips)} motions, Ctrl-C ends it", markup=False, soft_wrap=True)
             if self.start:
                 viewer.panel.set_running(True)
-            try:
+            with until_signal(lambda: console.print("closed")):
                 viewer.wait()
-            except KeyboardInterrupt:
-                signals_heard()
-                console.print("closed")
         return 0
