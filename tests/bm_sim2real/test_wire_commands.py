@@ -22,6 +22,8 @@ from bm_sim2real.wire_evaluation import WireResult, summarize_paths
 
 PATIENCE_S = 600.0
 """For a process that starts or ends: beside measured processes at real-time priority others hardly run."""
+SLOWED = ("--real-time-factor", "0.5")
+"""For a robot and its bridge: a computer that does two other things at once must keep up as well."""
 BM = [sys.executable, "-c", "import sys; from bm_sim2real.cli import main; sys.exit(main(sys.argv[1:]))"]
 
 
@@ -46,19 +48,28 @@ def end(*processes):
             process.communicate()
 
 
-@pytest.fixture
-def robot():
-    """`bm sim-robot`"""
-    process = start("sim-robot", "--ignore-interrupt", stdout=subprocess.PIPE)
+def sim_robot(*options):
+    """`bm sim-robot`, until the test ends."""
+    process = start("sim-robot", "--ignore-interrupt", *options, stdout=subprocess.PIPE)
     yield process
     end(process)
 
 
 @pytest.fixture
-def bridge(robot, tmp_path):
-    """`bm bridge`, with its log"""
+def robot():
+    yield from sim_robot()
+
+
+@pytest.fixture
+def slow_robot():
+    yield from sim_robot(*SLOWED)
+
+
+@pytest.fixture
+def bridge(slow_robot, tmp_path):
+    """`bm bridge` as slow as its robot, with its log"""
     # As wide as ages may be: this computer may stand still for a second, and that is not what is tested.
-    words = ("bridge", "--network-interface", "lo", "--stall-allowance", "2", "--wait", str(PATIENCE_S))
+    words = ("bridge", "--network-interface", "lo", *SLOWED, "--stall-allowance", "2", "--wait", str(PATIENCE_S))
     process = start(*words, "--log", str(tmp_path / "events.jsonl"), stdout=subprocess.PIPE)
     process.log = tmp_path / "events.jsonl"
     yield process
@@ -82,7 +93,7 @@ def wait_for(log, event):
 
 
 @pytest.mark.slow
-def test_a_run_on_the_simulated_robot_through_a_bridge_that_is_there_already(robot, bridge, tmp_path):
+def test_a_run_on_the_simulated_robot_through_a_bridge_that_is_there_already(slow_robot, bridge, tmp_path):
     out, record = tmp_path / "run.json", tmp_path / "run.npz"
     wait_for(bridge.log, "start")
     refused = run_hardware("--dry-run", "--yes")
@@ -104,7 +115,7 @@ def test_a_run_on_the_simulated_robot_through_a_bridge_that_is_there_already(rob
     bridge.send_signal(signal.SIGTERM)
     told, _ = bridge.communicate(timeout=PATIENCE_S)
     assert bridge.returncode == 0 and "SIMULATED, ages 2 s wider than on a robot" in told
-    accepted, told = commands_of(robot)
+    accepted, told = commands_of(slow_robot)
     assert accepted > 1000 and "SIMULATED G1 on lo" in told and ", 0 corrupt, 0 refused" in told
 
 
