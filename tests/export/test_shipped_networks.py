@@ -1,4 +1,4 @@
-"""The shipped trackers: torch and ONNX on 1000 observations of rollouts, in all three precisions."""
+"""The shipped policies: torch and ONNX on 1000 observations of rollouts, in each precision; what lies beside them."""
 
 import pytest
 
@@ -9,10 +9,15 @@ pytest.importorskip("rsl_rl.modules")
 
 from bm_core.bundle import Bundle  # noqa: E402
 from bm_core.data import shipped, shipped_folder  # noqa: E402
+from bm_core.diffusion.bundle import DiffusionBundle  # noqa: E402
+from bm_core.diffusion.plan_precision import plan_difference  # noqa: E402
+from bm_core.diffusion.plan_trace import replayed  # noqa: E402
 from bm_core.motion import find_clips, load_clip  # noqa: E402
 from bm_export import tracker as module  # noqa: E402
 from bm_export.bundle_network import load_bundle_tracker  # noqa: E402
 from bm_export.tracker import ExportOptions, export_tracker  # noqa: E402
+from bm_training.diffusion.sampler import NumpyDenoiser  # noqa: E402
+from bm_training.diffusion.trainer import load_model  # noqa: E402
 
 LIMITS = {"fp32": 1e-5, "fp16": 2e-3, "int8": 0.06}
 """The first two are what is promised. [M] int8 on x86-64 with VNNI: 0.029 (g1_tracker), 0.033 (g1_tracker_se)."""
@@ -55,3 +60,13 @@ def test_the_shipped_bundle_holds_the_networks_that_ship_beside_it():
     for key in layers:
         assert torch.equal(mine[f"1.{key}"], state[f"mlp.{key}"])
     assert torch.equal(mine["0._mean"], state["obs_normalizer._mean"])
+
+
+def test_the_shipped_diffusion_model_plans_as_the_weights_that_ship_beside_it():
+    """g1_diffusion.pt, averaged weights in float16: a tenth of what int8 is off the float32 plans (0.021)."""
+    bundle = DiffusionBundle.read(shipped("policies", "g1_diffusion.onnx"))
+    _, model = load_model(shipped("policies", "g1_diffusion.pt"))
+    trace = bundle.precision.trace
+    found = plan_difference(trace, replayed(bundle.contract.spec, NumpyDenoiser(model), trace))
+    print(found)
+    assert found.rms < 0.002
