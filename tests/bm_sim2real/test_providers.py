@@ -8,7 +8,10 @@ import pytest
 
 from bm_core.bundle import Bundle
 from bm_core.errors import BundleError, ConfigError
-from bm_sim2real.policies.inference import OnnxSession, ProviderError
+from bm_sim2real.planning.denoiser import onnx_session
+from bm_sim2real.policies import execution_provider
+from bm_sim2real.policies.execution_provider import ProviderError
+from bm_sim2real.policies.inference import OnnxSession
 from bm_sim2real.policies.provider import open_session
 from bm_sim2real.policies.tracker import TrackerPolicy
 
@@ -45,6 +48,31 @@ def test_a_provider_whose_libraries_are_missing_is_noticed(bundle_path, monkeypa
     with pytest.raises(ProviderError, match="provider 'cuda' does not start"):
         OnnxSession(bundle_path, "cuda")
     assert opened(bundle_path, "cuda").session.provider == "cpu"
+
+
+@pytest.fixture
+def half_installed(monkeypatch):
+    """onnxruntime with the extra gpu on a computer without CUDA."""
+
+    def preload():
+        print("Failed to load libcudart.so.13: no such file\nFailed to load libcublas.so.13: no such file")
+        print("Please follow the instructions")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: INSTALLED)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", preload, raising=False)
+    execution_provider._load_cuda.cache_clear()
+    yield
+    execution_provider._load_cuda.cache_clear()
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+@pytest.mark.parametrize("load", [OnnxSession, lambda path, provider: onnx_session(path, provider)])
+def test_the_library_that_is_missing_is_named_and_nothing_is_printed(
+    load, provider, bundle_path, half_installed, capfd
+):
+    with pytest.raises(ProviderError, match=f"provider '{provider}' does not start: Failed to load libcudart.so.13"):
+        load(bundle_path, provider)
+    assert capfd.readouterr().out == ""
 
 
 def test_auto_takes_the_cpu_without_a_word_where_nothing_else_is_installed(bundle_path):

@@ -10,8 +10,7 @@ import numpy as np
 
 from bm_core.diffusion.bundle import FREE_SIZE, INPUTS
 from bm_core.diffusion.spec import DiffusionSpec
-from bm_core.errors import BundleError, ConfigError
-from bm_sim2real.policies.inference import PROVIDERS, ProviderError
+from bm_sim2real.policies.execution_provider import open_onnx
 from bm_sim2real.processor import keep_int8_sums_exact
 
 _KINDS = (np.float32, np.float32, np.int64, np.int64)
@@ -58,11 +57,6 @@ def onnx_session(
     that is unknown or not installed."""
     import onnxruntime as ort
 
-    wanted = PROVIDERS.get(provider)
-    if wanted is None:
-        raise ConfigError(f"provider '{provider}' is unknown; one of {', '.join(PROVIDERS)}")
-    if wanted not in ort.get_available_providers():
-        raise ProviderError(f"provider '{provider}': this onnxruntime has no {wanted}; use cpu or the extra gpu")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -72,11 +66,4 @@ def onnx_session(
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     for name, size in (free or {}).items():
         options.add_free_dimension_override_by_name(name, size)
-    try:
-        session = ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=[wanted])
-    except Exception as error:  # onnxruntime has a class per cause, and they share no base of their own
-        where = "decoder" if isinstance(model, bytes) else str(model)
-        raise BundleError(f"{where}: onnxruntime cannot load it: {str(error).strip().splitlines()[0][:200]}") from error
-    if session.get_providers()[0] != wanted:  # its libraries are missing: the next provider took over without a word
-        raise ProviderError(f"provider '{provider}' does not start; its libraries are missing or do not fit")
-    return session
+    return open_onnx(model, options, provider, label="decoder" if isinstance(model, bytes) else "")

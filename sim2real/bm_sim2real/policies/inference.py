@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bm_core.errors import BundleError, ConfigError
+from bm_core.errors import BundleError
+from bm_sim2real.policies.execution_provider import first_line, open_onnx
 from bm_sim2real.processor import keep_int8_sums_exact
-
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-}
-"""Names on the command line and in ONNX Runtime."""
-
-_UNDERLAY = {"cpu": (), "cuda": ("cpu",), "tensorrt": ("cuda", "cpu")}
-"""Providers that run the operators which the wanted one does not know."""
-
-_OPTIONS: dict[str, Mapping[str, Any]] = {"cuda": {"use_tf32": "0"}}
-"""TF32 keeps 10 bits of the mantissa: some 1e-3 off, which the golden trace refuses."""
-
-
-class ProviderError(ConfigError):
-    """An execution provider that is not there or does not start; another one may do."""
 
 
 class OnnxSession:
@@ -39,33 +21,8 @@ class OnnxSession:
 
         ConfigError for an unknown one. Never another provider than the one asked for: see provider.open_session.
         """
-        import onnxruntime as ort
-
-        wanted = PROVIDERS.get(provider)
-        if wanted is None:
-            raise ConfigError(f"provider '{provider}' is unknown; one of auto, {', '.join(PROVIDERS)}")
-        available = ort.get_available_providers()
-        if wanted not in available:
-            raise ProviderError(f"provider '{provider}': this onnxruntime has no {wanted}; remedy: the extra gpu")
         self.provider = provider
-        if provider == "tensorrt":
-            os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # TensorRT has no option of its own for it
-        stack = [name for name in (provider, *_UNDERLAY[provider]) if PROVIDERS[name] in available]
-        try:
-            self._session = ort.InferenceSession(
-                str(path),
-                _session_options(ort),
-                providers=[PROVIDERS[name] for name in stack],
-                provider_options=[dict(_OPTIONS.get(name, {})) for name in stack],
-            )
-        except Exception as error:  # onnxruntime has a class per cause, and they share no base of their own
-            if provider == "cpu":
-                raise BundleError(f"{path}: onnxruntime cannot load it: {_first_line(error)}") from error
-            raise ProviderError(f"provider '{provider}' does not start: {_first_line(error)}") from error
-        # A provider whose libraries are missing leaves the session to the next one without an exception.
-        if self._session.get_providers()[0] != wanted:
-            raise ProviderError(f"provider '{provider}' does not start; its libraries are missing or do not fit")
-        self._session.disable_fallback()
+        self._session = open_onnx(path, _session_options(), provider)
         self._bind()
 
     def _bind(self) -> None:
@@ -102,11 +59,13 @@ class OnnxSession:
         try:
             values = self._session.run(self._outputs[1:], self._feed)
         except Exception as error:
-            raise BundleError(f"time_step {time_step}: the graph fails: {_first_line(error)}") from error
+            raise BundleError(f"time_step {time_step}: the graph fails: {first_line(error)}") from error
         return {name: value[0] for name, value in zip(self._outputs[1:], values, strict=True)}
 
 
-def _session_options(ort: Any) -> Any:
+def _session_options() -> Any:
+    import onnxruntime as ort
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -114,7 +73,3 @@ def _session_options(ort: Any) -> Any:
     # 4: only fatal messages. Errors come as exceptions; a missing library is reported in one line of ours.
     options.log_severity_level = 4
     return options
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200]

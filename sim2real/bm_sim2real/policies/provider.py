@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from bm_core.errors import BundleError, ConfigError
-from bm_sim2real.policies.inference import PROVIDERS, OnnxSession, ProviderError
+from bm_sim2real.policies.execution_provider import PROVIDERS, ProviderError
+from bm_sim2real.policies.inference import OnnxSession
 
 Proof = TypeVar("Proof")
 Session = TypeVar("Session")
@@ -46,6 +47,8 @@ def open_session(
     """
     if provider == AUTO:
         return _fastest(path, prove, load)
+    if provider not in PROVIDERS:
+        raise ConfigError(f"provider '{provider}' is unknown; one of {AUTO}, {', '.join(PROVIDERS)}")
     try:
         session = load(path, provider)
     except ProviderError as error:
