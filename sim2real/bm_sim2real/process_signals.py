@@ -54,12 +54,13 @@ class _Interruption:
     """What SIGINT and SIGTERM raise in the main thread, and raise again if it got lost.
 
     Compiled code may drop what is raised inside it: Cython does at the import of numpy.random, and the command would
-    work on as if nobody had told it to end.
+    work on as if nobody had told it to end. So does Python in a `__del__` or a weakref's callback, with a traceback.
     """
 
     def __init__(self) -> None:
         self._raised: list[tuple[int, KeyboardInterrupt]] = []
         self._alarm_before: list[Any] = []
+        self._hook_before: list[Any] = []
 
     @property
     def first(self) -> KeyboardInterrupt | None:
@@ -70,6 +71,7 @@ class _Interruption:
         if _ALARM:
             if not self._alarm_before:  # only now: who is not interrupted keeps its own alarm
                 self._alarm_before = [signal.signal(signal.SIGALRM, self._on_alarm)]
+                self._hook_before, sys.unraisablehook = [sys.unraisablehook], self._on_unraisable
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_S, _AGAIN_S)
         self._raised.append((number, Terminated() if number == signal.SIGTERM else KeyboardInterrupt()))
         raise self._raised[-1][1]
@@ -81,7 +83,9 @@ class _Interruption:
         return numbers
 
     def close(self) -> None:
-        """The alarm is as it was."""
+        """The alarm is as it was, and who hears of what nobody can catch."""
+        if self._hook_before:
+            sys.unraisablehook = self._hook_before.pop()
         if self._alarm_before:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, self._alarm_before.pop())
@@ -89,6 +93,11 @@ class _Interruption:
     def _on_alarm(self, _: int, __: FrameType | None) -> None:
         if self._raised and not self._is_being_handled():
             raise self._raised[-1][1]
+
+    def _on_unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Nothing is said of what will be raised again."""
+        if not any(unraisable.exc_value is raised for _, raised in self._raised):
+            self._hook_before[0](unraisable)
 
     def _is_being_handled(self) -> bool:
         """Whether an `except`, `finally` or `with` further up has it, or an error that was made of it."""

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -182,6 +183,31 @@ def test_a_signal_that_compiled_code_drops_is_raised_again(number, what, soon):
         work(60.0)
     assert type(caught.value) is what
     assert signal.getsignal(signal.SIGALRM) is alarm and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+class Dying:
+    def __init__(self, last):
+        self.last = last
+
+    def __del__(self):
+        self.last()
+
+
+@pytest.mark.parametrize(("number", "what"), SIGNALS)
+def test_of_one_that_comes_where_nobody_can_catch_it_nothing_is_printed(number, what, soon, monkeypatch):
+    """In a `__del__` or, as importlib has it, a weakref's callback: Python prints what is raised there, and goes on."""
+    printed = []
+
+    def hook(unraisable):
+        printed.append(unraisable.exc_type)
+
+    monkeypatch.setattr(sys, "unraisablehook", hook)
+    with pytest.raises(KeyboardInterrupt) as caught, signals_raise():
+        Dying(lambda: signal.raise_signal(number))
+        Dying(lambda: 1 // 0)
+        work(60.0)
+    assert type(caught.value) is what
+    assert printed == [ZeroDivisionError] and sys.unraisablehook is hook
 
 
 def test_one_that_is_dropped_again_and_again_comes_again_and_again(soon):
