@@ -66,7 +66,7 @@ def half_installed(monkeypatch):
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-@pytest.mark.parametrize("load", [OnnxSession, lambda path, provider: onnx_session(path, provider)])
+@pytest.mark.parametrize("load", [OnnxSession, onnx_session])
 def test_the_library_that_is_missing_is_named_and_nothing_is_printed(
     load, provider, bundle_path, half_installed, capfd
 ):

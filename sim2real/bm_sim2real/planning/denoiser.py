@@ -10,8 +10,7 @@ import numpy as np
 
 from bm_core.diffusion.bundle import FREE_SIZE, INPUTS
 from bm_core.diffusion.spec import DiffusionSpec
-from bm_sim2real.policies.execution_provider import open_onnx
-from bm_sim2real.processor import keep_int8_sums_exact
+from bm_sim2real.policies.execution_provider import open_onnx, session_options
 
 _KINDS = (np.float32, np.float32, np.int64, np.int64)
 
@@ -55,13 +54,7 @@ def onnx_session(
 ) -> Any:
     """An onnxruntime.InferenceSession, `free` sizes fixed. BundleError if it does not load, ConfigError for a provider
     that is unknown or not installed."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    keep_int8_sums_exact(options)
+    options = session_options(threads)
     # Denormal numbers come with the lowest noise levels and cost ten times an ordinary one.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     for name, size in (free or {}).items():

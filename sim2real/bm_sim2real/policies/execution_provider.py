@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bm_core.errors import BundleError, ConfigError
+from bm_sim2real.processor import keep_int8_sums_exact
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -30,8 +31,21 @@ class ProviderError(ConfigError):
     """An execution provider that is not there or does not start; another one may do."""
 
 
+def session_options(threads: int = 1) -> Any:
+    """onnxruntime.SessionOptions of every network here."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    keep_int8_sums_exact(options)
+    # 4: only fatal messages. Errors come as exceptions; a missing library is reported in one line of ours.
+    options.log_severity_level = 4
+    return options
+
+
 def open_onnx(model: str | Path | bytes, options: Any, provider: str = "cpu", label: str = "") -> Any:
-    """An onnxruntime.InferenceSession with these SessionOptions on `provider`, and never on another one.
+    """An onnxruntime.InferenceSession with these `session_options` on `provider`, and never on another one.
 
     BundleError, prefixed with `label` (default: the path), if the CPU cannot load the model; ProviderError for a
     provider that is not installed or does not start, ConfigError for an unknown one.
@@ -48,7 +62,7 @@ def open_onnx(model: str | Path | bytes, options: Any, provider: str = "cpu", la
         os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # TensorRT has no option of its own for it
     missing = ""
     if provider != "cpu":
-        ort.set_default_logger_severity(4)  # fatal: a missing library is reported in one line of ours
+        ort.set_default_logger_severity(4)  # as in session_options
         missing = _load_cuda()
     stack = [name for name in (provider, *_UNDERLAY[provider]) if PROVIDERS[name] in available]
     try:

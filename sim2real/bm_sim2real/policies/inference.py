@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bm_core.errors import BundleError
-from bm_sim2real.policies.execution_provider import first_line, open_onnx
-from bm_sim2real.processor import keep_int8_sums_exact
+from bm_sim2real.policies.execution_provider import first_line, open_onnx, session_options
 
 
 class OnnxSession:
@@ -22,7 +20,7 @@ class OnnxSession:
         ConfigError for an unknown one. Never another provider than the one asked for: see provider.open_session.
         """
         self.provider = provider
-        self._session = open_onnx(path, _session_options(), provider)
+        self._session = open_onnx(path, session_options(), provider)
         self._bind()
 
     def _bind(self) -> None:
@@ -61,15 +59,3 @@ class OnnxSession:
         except Exception as error:
             raise BundleError(f"time_step {time_step}: the graph fails: {first_line(error)}") from error
         return {name: value[0] for name, value in zip(self._outputs[1:], values, strict=True)}
-
-
-def _session_options() -> Any:
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    keep_int8_sums_exact(options)
-    # 4: only fatal messages. Errors come as exceptions; a missing library is reported in one line of ours.
-    options.log_severity_level = 4
-    return options
