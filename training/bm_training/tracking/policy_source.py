@@ -51,17 +51,14 @@ def read_policy(run_or_file: Path, device: str) -> PolicySource:
 
 
 def _of_bundle(path: Path) -> PolicySource:
-    import onnxruntime as ort
     import torch
 
     from bm_core.bundle import Bundle
+    from bm_sim2real.policies.execution_provider import open_onnx, session_options
 
     contract = Bundle.read(path).contract
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
     # As many threads as torch has (OMP_NUM_THREADS): with one for every core several evaluations starve each other.
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_onnx(path, session_options(torch.get_num_threads()))
     inputs = session.get_inputs()
     if len(inputs) != 1 or isinstance(inputs[0].shape[0], int):
         raise BundleError(f"{path.name}: takes one robot at a time; evaluate it in MuJoCo, or give the run it is from")
