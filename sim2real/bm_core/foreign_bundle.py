@@ -3,7 +3,7 @@
 Known exporters: whole_body_tracking (comma-separated, three decimals, breadth-first joints), mjlab (the same with
 history, scale and clip of each term), holosoma (JSON), unitree_rl_lab and unitree_rl_mjlab (deploy.yaml beside the
 file). Their graphs take `obs`, or `obs` and `time_step`, and may then return their embedded motion, too.
-Source: reference sheet 4.1 and the exporters themselves.
+Source: the exporters themselves.
 """
 
 from __future__ import annotations

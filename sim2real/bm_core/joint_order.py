@@ -20,7 +20,7 @@ _LEVELS = (
 _STEMS = tuple(stem for level in _LEVELS for stem in level)
 
 ISAAC_JOINT_NAMES = tuple(f"{stem}_joint" for stem in _STEMS)
-"""29 joints, level by level from the pelvis. Source: reference sheet 1.2, order B."""
+"""29 joints, level by level from the pelvis. Source: Isaac Lab, and so whole_body_tracking."""
 
 ISAAC_BODY_NAMES = (ROOT_BODY, *("torso_link" if stem == "waist_pitch" else f"{stem}_link" for stem in _STEMS))
 """30 bodies: the pelvis, then the child of each joint."""

@@ -23,7 +23,7 @@ reference_window, offsets in order, each: joint_pos_r(k+d) - default_joint_pos (
 (6); p_r(k+d).z, m (1); Y^T v_r(k+d), the velocity of the reference's anchor in its own yaw frame Y (3).
 Joints are in the policy's order. k + d is clamped to the last frame. Each term is multiplied by its scale, then enters
 its history (oldest first, flattened within the term as Isaac Lab does; the first step fills it).
-Source: whole_body_tracking's observation terms (reference sheet 1.3); reference_window is ours; the last three are of
+Source: whole_body_tracking's observation terms; reference_window is ours; the last three are of
 policies from elsewhere.
 """
 

@@ -1,7 +1,7 @@
 """What a tracker is asked to follow: frames of body poses at the control rate, aligned with where the robot stands.
 
 Timing (as in training): before a control step the policy sees frame k, its target for the *end* of that step. A robot
-started on frame s therefore sees s + 1 first. Source: whole_body_tracking's step order; reference sheet 1.1.
+started on frame s therefore sees s + 1 first. Source: whole_body_tracking's step order (commands.py).
 """
 
 from __future__ import annotations

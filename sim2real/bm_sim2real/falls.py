@@ -1,4 +1,4 @@
-"""When a robot has fallen: the gate of this project, and the paper's weaker definition beside it (DESIGN section 6)."""
+"""When a robot has fallen: the gate of this project, and the paper's weaker definition beside it."""
 
 from __future__ import annotations
 

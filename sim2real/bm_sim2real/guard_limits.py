@@ -1,4 +1,4 @@
-"""Every number of the guard table (DESIGN section 3) in one place; `bm check` prints it, the bridge publishes it."""
+"""Every number of the guard (docs/safety.md) in one place; `bm check --limits` prints it, the bridge publishes it."""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ class BridgeSource:
     def facts(self) -> dict[str, Any]:
         """For the panel."""
         status = self._client.status()
-        shown = ("mode", "is_armed", "holds", "hottest_motor_c", "hottest_joint", "battery_percent", "torso_imu_error")
+        shown = ("mode", "is_armed", "is_operator_there", "holds")
+        shown += ("hottest_motor_c", "hottest_joint", "battery_percent", "torso_imu_error")
         fault = self._client.fault
         return {**{name: status.get(name) for name in shown}, "fault": "none" if fault is None else str(fault)}
 

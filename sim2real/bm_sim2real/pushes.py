@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class PushConfig:
-    """Uniform ranges. Source: whole_body_tracking (reference sheet 1.8)."""
+    """Uniform ranges. Source: whole_body_tracking (tracking_env_cfg.py)."""
 
     linear: tuple[float, float, float] = (0.5, 0.5, 0.2)
     """m/s, +- in x, y, z of the world."""

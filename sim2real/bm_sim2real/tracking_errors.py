@@ -18,7 +18,7 @@ _END_EFFECTORS = np.array([G1.body_index[name] for name in END_EFFECTORS])
 
 @dataclass(frozen=True, kw_only=True)
 class Terminations:
-    """When a run has failed. Source: whole_body_tracking (reference sheet 1.7); evaluated on ground truth."""
+    """When a run has failed. Source: whole_body_tracking (tracking_env_cfg.py); evaluated on ground truth."""
 
     anchor_pos: float = 0.25
     """m, height error of the torso."""

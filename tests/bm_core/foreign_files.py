@@ -26,7 +26,7 @@ OBSERVATIONS_160 = (
     "actions",
 )
 
-# Gains and scales with three decimals: reference sheet 1.5.
+# Gains and scales with three decimals, as such exporters write them.
 GROUPS = {
     ("hip_pitch", "hip_yaw", "waist_yaw"): ("40.179", "2.558", "0.548"),
     ("hip_roll", "knee"): ("99.098", "6.309", "0.351"),

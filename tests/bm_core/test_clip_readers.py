@@ -164,7 +164,7 @@ def test_nameless_npz_of_both_simulators_is_the_same_clip(tmp_path, expected, jo
 
 
 def test_isaac_order_is_the_published_one():
-    # reference sheet 1.2, order B: numbers 10, 12, 20, 24 and the body behind waist_pitch (number 9)
+    # Isaac Lab's order: numbers 10, 12, 20, 24 and the body behind waist_pitch (number 9)
     assert [ISAAC_JOINT_NAMES[i - 1] for i in (10, 12, 20, 24)] == [
         "left_knee_joint",
         "left_shoulder_pitch_joint",

@@ -18,7 +18,7 @@ def test_json_returns_the_same_contract_to_the_last_bit():
     contract = tiny_contract()
     again = Contract.from_json(contract.to_json())
     assert again == contract
-    # Reference sheet 1.5; three decimals would give 0.075 for the wrist.
+    # 0.25 effort / kp; three decimals would give 0.075 for the wrist.
     assert math.isclose(again.action.scale[-1], 0.07450, abs_tol=1e-5)
     assert again.to_json() == contract.to_json()
 

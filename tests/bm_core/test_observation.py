@@ -22,7 +22,7 @@ TORSO, PELVIS = 15, 0
 NO_ACTION = np.zeros(29)
 TRAINING = Training(commit="", motion_set="", motion_set_sha256="", steps=0, run="")
 
-# Reference sheet 1.2, order B: the first joints of whole_body_tracking, and their places in Unitree's order.
+# The first joints of whole_body_tracking, and their places in Unitree's order.
 BREADTH_FIRST = [
     "left_hip_pitch", "right_hip_pitch", "waist_yaw", "left_hip_roll", "right_hip_roll", "waist_roll", "left_hip_yaw",
     "right_hip_yaw", "waist_pitch", "left_knee", "right_knee", "left_shoulder_pitch", "right_shoulder_pitch",
@@ -141,7 +141,7 @@ def test_projected_gravity_points_down_in_the_pelvis_frame():
 
 def test_joint_positions_are_offsets_from_the_default_pose():
     seen = observe(contract("joint_pos"), state(), Frames(frame()))
-    # Reference sheet 1.5: hip pitch -0.312, knee 0.669, ankle pitch -0.363, shoulder roll +-0.2, elbow 0.6.
+    # whole_body_tracking's g1.py: hip pitch -0.312, knee 0.669, ankle pitch -0.363, shoulder roll +-0.2, elbow 0.6.
     np.testing.assert_allclose(seen[[0, 3, 4, 16, 18, 23]], [0.312, -0.669, 0.363, -0.2, -0.6, 0.2], atol=1e-6)
 
 

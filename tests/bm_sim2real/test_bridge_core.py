@@ -1,4 +1,4 @@
-"""The bridge over DDS in lockstep: what reaches the motors, how it begins and ends. Limits: DESIGN section 3."""
+"""The bridge over DDS in lockstep: what reaches the motors, how it begins and ends. Limits: docs/safety.md."""
 
 import numpy as np
 import pytest

@@ -91,7 +91,7 @@ def test_joint_map_and_torque_shares_are_in_the_document(bundle_path, tmp_path):
     _, result = check(bundle_path, tmp_path)
     summary = result["summary"]
     assert summary["motors"] == list(range(29)) and summary["provider"] == "cpu"
-    shares = summary["torque_share"]  # reference sheet 1.5: the action scale is 0.25 effort / kp
+    shares = summary["torque_share"]  # the action scale is 0.25 effort / kp
     assert len(shares) == 29 and list(shares.values()) == pytest.approx([0.25] * 29)
 
 

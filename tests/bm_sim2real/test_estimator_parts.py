@@ -52,7 +52,7 @@ def test_legs_agree_with_the_tree_in_pose_and_velocity(seed):
 
 
 def test_figures_are_the_published_ones():
-    """Reference sheet: 33.34 kg; ankle origin 3.5 cm above the sole. IMU site of Unitree's model."""
+    """33.34 kg; ankle origin 3.5 cm above the sole. IMU site of Unitree's model."""
     assert total_mass() == pytest.approx(33.34, abs=0.01)
     assert imu_offset() == (0.04525, 0.0, -0.08339)
     legs = Legs()

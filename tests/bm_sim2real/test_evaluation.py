@@ -20,7 +20,7 @@ from bm_sim2real.robots.ground_truth import GroundTruth
 from bm_sim2real.statistics import wilson_interval
 from bm_sim2real.tracking_errors import Terminations, tracking_errors
 
-TORSO, LEFT_WRIST, LEFT_FOOT = 15, 22, 6  # canonical body order of the reference sheet: pelvis, legs, waist, arms
+TORSO, LEFT_WRIST, LEFT_FOOT = 15, 22, 6  # canonical body order: pelvis, legs, waist, arms
 
 
 def truth_of(frame, **change):

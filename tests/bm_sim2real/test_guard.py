@@ -161,7 +161,7 @@ def test_joint_speed_needs_two_readings():
     bench = Bench()
     bench.run(5)
     fast = np.zeros(29)
-    fast[KNEE] = -30.1  # knee: 1.5 x 20 rad/s, reference sheet 1.5
+    fast[KNEE] = -30.1  # knee: 1.5 x 20 rad/s, the URDF's limit
     bench.robot.faults = {"joint_vel": fast}
     assert bench.run(1) is None
     bench.robot.faults = {}

@@ -1,4 +1,4 @@
-"""Physics of the simulated G1. Numbers from the reference sheets and from mechanics, not from the module."""
+"""Physics of the simulated G1. Numbers from Unitree's model and from mechanics, not from the module."""
 
 import mujoco
 import numpy as np
@@ -88,7 +88,7 @@ def test_effort_limits_are_reached_and_not_exceeded():
     robot.write(command(q=G1.default_joint_pos + 50.0, gain=5.0))
     robot.step()
     torque = np.abs(robot.motor_torque())
-    assert torque.max() == pytest.approx(139.0)  # hip roll and knee, reference sheet 1.5
+    assert torque.max() == pytest.approx(139.0)  # hip roll and knee
     assert torque == pytest.approx(G1.effort)
 
 

@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from bm_core.errors import ConfigError
+from bm_sim2real.bridge.config import BridgeConfig
 from bm_sim2real.bridge.operator import OperatorConsole
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.holds import Hold, SourceWatch, hold_names
@@ -94,6 +95,20 @@ def test_space_is_the_emergency_stop_and_the_terminal_the_heartbeat(console, ter
     console.poll()
     console.poll()
     assert (console._client.stops, console._client.beats) == (1, 2)
+
+
+def test_on_a_robot_the_terminal_is_no_deadman_but_still_the_emergency_stop(terminal):
+    console = OperatorConsole(Client(), terminal[1], terminal_counts=False)
+    console.close()
+    os.write(terminal[0], b" \n")
+    console.poll()
+    assert (console._client.stops, console._client.beats) == (1, 0) and console.has_answered()
+
+
+def test_only_a_robot_that_is_commanded_needs_a_deadman():
+    assert BridgeConfig(interface="eth0").needs_deadman
+    assert not BridgeConfig(interface="eth0", is_dry_run=True).needs_deadman
+    assert not BridgeConfig(interface="lo").needs_deadman
 
 
 def test_a_terminal_that_is_gone_beats_no_more(terminal):

@@ -30,7 +30,7 @@ def test_a_bundle_loads_proves_itself_and_gives_the_networks_targets(bundle_path
     expected = balancer.network(output.observation)
     assert output.action == pytest.approx(expected, abs=1e-4)
     assert output.q == pytest.approx(G1.default_joint_pos + G1.action_scale * expected, abs=1e-4)
-    assert output.kp[3] == pytest.approx(99.0984, rel=1e-5)  # knee, reference sheet 1.5
+    assert output.kp[3] == pytest.approx(99.0984, rel=1e-5)  # knee, whole_body_tracking's g1.py
     assert output.kd[3] == pytest.approx(6.3088, rel=1e-4)
 
 

@@ -52,7 +52,7 @@ def test_check_replays_plans_and_times_planner_and_decoder(bundle_path, tmp_path
     assert code == 0 and summary["safe"] and summary["trace_plans"] > 0
     assert set(summary["plan_ms"]) == set(summary["decoder_ms"]) == {"p50", "p99", "max"}
     widths = {row["term"]: row["dim"] for row in result["rows"]}
-    assert sum(widths.values()) - widths["action"] == 99 and widths["action"] == 58  # DESIGN: a state, two actions
+    assert sum(widths.values()) - widths["action"] == 99 and widths["action"] == 58  # a state, two actions
     assert "plans replayed" in capsys.readouterr().out
 
 

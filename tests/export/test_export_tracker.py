@@ -140,7 +140,7 @@ def test_one_checkpoint_always_gives_the_same_file(checkpoint, clip, tmp_path):
 def test_metadata_of_other_stacks_keeps_full_precision(checkpoint, clip, tmp_path):
     exported(checkpoint, clip, tmp_path / "policy.onnx")
     metadata = {entry.key: entry.value for entry in onnx.load(tmp_path / "policy.onnx").metadata_props}
-    # Reference sheet 1.5: 0.25 * 5 N m / 16.7783 N m/rad; three decimals would make it 0.075.
+    # 0.25 * 5 N m / 16.7783 N m/rad; three decimals would make it 0.075.
     assert float(metadata["action_scale"].split(",")[-1]) == pytest.approx(0.0745010, abs=1e-6)
     assert metadata["observation_names"].split(",")[0] == "command"
 

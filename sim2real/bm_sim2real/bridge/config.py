@@ -69,6 +69,11 @@ class BridgeConfig:
         )
 
     @property
+    def needs_deadman(self) -> bool:
+        """Whether an open terminal is not enough of an operator: a key has to be held, and let go in time."""
+        return self.is_hardware and not self.is_dry_run
+
+    @property
     def demands_heartbeat(self) -> bool:
         """Whether arming needs one."""
         return self.is_hardware if self.needs_heartbeat is None else self.needs_heartbeat

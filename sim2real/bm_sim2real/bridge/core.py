@@ -251,7 +251,7 @@ class BridgeCore:
         elif words[Word.LEASE]:
             self._arm_answer = "another client has armed the robot; disarm it there, or stop it and reset"
         elif self.config.demands_heartbeat and not self.holds.is_operator_there:
-            self._arm_answer = "no operator heartbeat; hold L1 on the remote, or keep the operator's console open"
+            self._arm_answer = "no operator heartbeat; hold L1 on the remote, or LB on a gamepad (--joystick)"
         elif words[Word.HOLDS]:
             self._arm_answer = f"held by {', '.join(hold_names(int(words[Word.HOLDS])))}; reset when it is over"
         else:

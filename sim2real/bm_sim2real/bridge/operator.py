@@ -33,12 +33,16 @@ class OperatorConsole:
     """A terminal and, if there is one, a gamepad, looked at on a thread of its own.
 
     Enter confirms; space or the pad's red button (B) is the emergency stop. Heartbeat: with a gamepad as long as its
-    LB is held, else as long as the terminal is there: it proves a connection, not a hand.
+    LB is held. Without one as long as the terminal is there, if `terminal_counts`: it proves a connection, not a hand,
+    and would keep a robot going whose operator has let the remote's L1 go.
     """
 
-    def __init__(self, client: BridgeClient, keys: TerminalKeys, pad: Joystick | None = None) -> None:
+    def __init__(
+        self, client: BridgeClient, keys: TerminalKeys, pad: Joystick | None = None, *, terminal_counts: bool = True
+    ) -> None:
         """`keys` is open; it is closed by whoever opened it."""
         self._client, self._keys, self._pad = client, keys, pad
+        self._terminal_counts = terminal_counts
         self._answered, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
         self._thread.start()
@@ -61,7 +65,7 @@ class OperatorConsole:
     def poll(self) -> None:
         """One look at keys and pad."""
         pressed = self._keys.take()
-        is_there = self._keys.is_open
+        is_there = self._terminal_counts and self._keys.is_open
         if self._pad is not None:
             self._pad.poll()
             is_there = PAD_DEADMAN in self._pad.buttons

@@ -25,7 +25,7 @@ class EvalDiffusion:
     """
 
     task: str = "walk-perturb"
-    """Protocol of DESIGN section 6; an unknown name lists those there are."""
+    """Protocol of docs/guidance.md; an unknown name lists those there are."""
     policy: Path | None = None
     """Diffusion bundle (.onnx); default: the shipped g1_diffusion.onnx."""
     tracker: Path | None = None

@@ -46,8 +46,8 @@ class Run:
     yes: bool = False
     """Hardware on lo: ask nobody, go on after some seconds."""
     joystick: Path | None = None
-    """Hardware: the operator's gamepad (/dev/input/js0): LB is the deadman, B the emergency stop. Without one the
-    terminal is the heartbeat and space the emergency stop."""
+    """Hardware: the operator's gamepad (/dev/input/js0): LB is the deadman, B the emergency stop. Without one L1
+    on the remote is the deadman (on lo and in a dry run the terminal will do); space stops in any case."""
     user_control: bool = False
     """Hardware: command through rt/user_lowcmd and give the robot back to the vendor's controller at the end."""
     no_estimator: bool = False

@@ -57,7 +57,7 @@ class HardwareRun:
         machine = self._machine(clip)
         pad = None if self.joystick is None else Joystick(self.joystick)
         recorder = Recorder(self.record, machine.policy.contract) if self.record else None
-        # A terminal that hangs up is an operator who is gone: heartbeats end, and the robot is braked, not dropped.
+        # A terminal that hangs up must not drop a robot: it goes on as long as the deadman is held, else it is braked.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with bridge_client(config) as client, TerminalKeys() as keys:
             granted = client.status().get("realtime", "")
@@ -65,6 +65,9 @@ class HardwareRun:
             report(0.0, f"bridge: processes {client.pids[0]} and {client.pids[1]}{dry}; {granted}")
             stop = Stop()
             report(0.0, f"policy: {make_realtime(priority=50)}")
+            if config.needs_deadman:
+                key = "L1 on the remote" if pad is None else "LB on the gamepad"
+                report(0.0, f"deadman: hold {key} from arming to the end; letting it go brakes, and the robot stands")
             operator = self._operator(client, keys, pad)
             try:
                 return self._drive(client, machine, operator, recorder, stop, clip, report)
@@ -87,7 +90,9 @@ class HardwareRun:
     ) -> OperatorConsole | PatientOperator:
         from bm_sim2real.bridge.operator import OperatorConsole, PatientOperator
 
-        return PatientOperator(client, _GANTRY_S) if self.assumes_yes else OperatorConsole(client, keys, pad)
+        if self.assumes_yes:
+            return PatientOperator(client, _GANTRY_S)
+        return OperatorConsole(client, keys, pad, terminal_counts=not self.bridge.needs_deadman)
 
     def _drive(
         self,

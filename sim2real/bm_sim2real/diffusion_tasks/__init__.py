@@ -1,1 +1,1 @@
-"""Tasks on which guided diffusion is judged (DESIGN section 6): what is asked, and when it counts as done."""
+"""Tasks on which guided diffusion is judged (docs/guidance.md): what is asked, and when it counts as done."""

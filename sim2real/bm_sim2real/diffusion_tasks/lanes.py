@@ -16,7 +16,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True, kw_only=True)
 class LaneConfig:
-    """DESIGN section 6: 3 pillars in a lane along x that begins at the robot, the goal at its far end."""
+    """3 pillars in a lane along x that begins at the robot, the goal at its far end."""
 
     length: float = 5.0
     """m"""

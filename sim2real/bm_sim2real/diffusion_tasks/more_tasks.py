@@ -1,4 +1,4 @@
-"""Guided tasks beyond the four of DESIGN section 6: transitions of skill, keyframes, the loss of the planner."""
+"""Guided tasks beyond the first four: transitions of skill, keyframes, the loss of the planner."""
 
 from __future__ import annotations
 

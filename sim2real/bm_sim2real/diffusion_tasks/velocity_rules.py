@@ -18,7 +18,7 @@ JOYSTICK = (
     ("turn left", (0.0, 0.0, 0.6)),
     ("turn right", (0.0, 0.0, -0.6)),
 )
-"""DESIGN section 6: name, (m/s, m/s, rad/s)."""
+"""Name, (m/s, m/s, rad/s)."""
 BOX = np.array([[-0.6, 1.2], [-0.4, 0.4], [-1.0, 1.0]])
 """Range of the training commands: vx, vy m/s, wz rad/s; random points lie in its ellipsoid."""
 

@@ -1,1 +1,1 @@
-"""Faults that are put in on purpose, and whether the guard does what DESIGN's table says. Same code, two transports."""
+"""Faults that are put in on purpose, and whether the guard does what docs/safety.md says. Same code, two transports."""

@@ -1,4 +1,4 @@
-"""The faults of link, sensors and commands: how each is put in, and what DESIGN section 3 demands of the guard.
+"""The faults of link, sensors and commands: how each is put in, and what docs/safety.md demands of the guard.
 
 The robot hangs on its gantry and is told to hold a pose. Faults of a walking robot: walking_scenarios.py.
 """

@@ -108,7 +108,7 @@ def fault_row(result: FaultResult) -> dict[str, Any]:
 
 
 def summarize_faults(results: Sequence[FaultResult]) -> dict[str, Any]:
-    """Keys as in DESIGN section 6; reactions of the faults that had to be answered, in simulated time."""
+    """Reactions of the faults that had to be answered, in simulated time."""
     reactions = [r.reaction_ticks for r in results if r.allowed_ticks and r.reaction_ticks is not None]
     worst = max(reactions, default=0)
     return {

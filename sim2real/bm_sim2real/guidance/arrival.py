@@ -9,7 +9,7 @@ from bm_core.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class ArrivalRule:
-    """Nearer than `distance`, then slower than `speed` for `hold_s` (DESIGN section 6)."""
+    """Nearer than `distance`, then slower than `speed` for `hold_s`."""
 
     distance: float = 0.3
     """m"""

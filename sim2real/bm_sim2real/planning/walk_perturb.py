@@ -1,4 +1,4 @@
-"""Walk + Perturb (DESIGN section 6): unguided, out of walking at 0.6 m/s, kicked every second for 15 s."""
+"""Walk + Perturb (docs/guidance.md): unguided, out of walking at 0.6 m/s, kicked every second for 15 s."""
 
 from __future__ import annotations
 

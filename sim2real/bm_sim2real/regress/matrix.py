@@ -26,7 +26,7 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "torque falls with speed": {"has_speed_limit": True},
     "all at once": {"mass_scale": 1.1, "friction": 0.5, "delay_ms": 10, "gain_scale": 0.9, "strength_scale": 0.8},
 }
-"""Name -> what differs from the nominal robot (SimulationConfig). DESIGN section 7, and what lies beyond it."""
+"""Name -> what differs from the nominal robot (SimulationConfig)."""
 
 
 def matrix_of(scenarios: Sequence[Scenario]) -> list[tuple[Scenario, str, Scenario]]:

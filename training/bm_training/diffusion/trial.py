@@ -1,4 +1,4 @@
-"""What closed loops are asked, and the score they get (DESIGN section 6), for many robots at once.
+"""What closed loops are asked, and the score they get (docs/guidance.md), for many robots at once.
 
 The rules and numbers of the joystick task are those of bm_sim2real.diffusion_tasks.
 """

@@ -12,7 +12,7 @@ from bm_training.motions.locomotion.clips import to_clip
 from bm_training.tracking.motion_set import LoadedMotionSet, Role
 
 SPEED = 0.6
-"""m/s, of Walk + Perturb's start (DESIGN section 6)."""
+"""m/s, of Walk + Perturb's start."""
 _WALK_IN_S = 3.0
 _RUN_OUT_S = 40.0
 """For which a tracker can follow it from the last start on."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from bm_training.motions.check import ClipCheck
     from bm_training.motions.convert import Outcome
 
-SHEET_FRAMES = 12
 MOVIE_FPS = 25.0
 
 
@@ -216,7 +215,7 @@ class Render:
     """Width and height in pixels, both even."""
     azimuth: float = 130.0
     """Direction of sight, degrees; 90 looks along +y."""
-    frames: int = SHEET_FRAMES
+    frames: int = 12
     """Pictures on a contact sheet, evenly spaced."""
     fps: float | None = None
     """Rate of a file that does not say it itself. (The movie has 25 frames a second, in real time.)"""
