@@ -6,7 +6,7 @@
 | root-only npz | root_pos, root_quat_wxyz, joint_pos | rate, quaternion order, joint names |
 | nameless npz of whole_body_tracking and mjlab | body_pos_w, joint_pos, no names | rate; orders are proven by FK |
 
-Source of the formats: whole_body_tracking's csv_to_npz.py and the data sets' own files. Own clips (schema 1): motion.py.
+Source of the formats: whole_body_tracking's csv_to_npz.py and the data sets' own files. Own clips: motion.py.
 """
 
 from __future__ import annotations
