@@ -58,7 +58,7 @@ class RawMotion:
     made_by: str = "unknown"
 
     def cut(self, label: str, start: float, end: float | None) -> RawMotion:
-        """Only the frames from `start` to `end`, s (None: to the last). Raises ClipError if that leaves none."""
+        """Only the frames from `start` to `end`, s (None: to the last). Raises ClipError as cut_range does."""
         first, last = cut_range(label, len(self.joint_pos), self.fps, start, end)
         return replace(
             self,
@@ -70,14 +70,23 @@ class RawMotion:
 
 
 def cut_range(label: str, num_frames: int, fps: float, start: float, end: float | None) -> tuple[int, int]:
-    """Frame range [first, last) of the times start..end in s, both ends included. Raises ClipError outside the clip."""
+    """Frame range [first, last) of the times start..end in s, both ends included.
+
+    Raises ClipError outside the clip, and for fewer than two frames: one is no motion.
+    """
     duration = (num_frames - 1) / fps
     stop = duration if end is None else end
     if not 0.0 <= start < stop or stop > duration + 0.5 / fps:
         raise ClipError(
             f"{label}: cannot cut {start:g}..{stop:g} s out of 0..{duration:.2f} s; start before end, both inside"
         )
-    return round(start * fps), min(round(stop * fps) + 1, num_frames)
+    first, last = round(start * fps), min(round(stop * fps) + 1, num_frames)
+    if last - first < 2:
+        raise ClipError(
+            f"{label}: the cut {start:g}..{stop:g} s holds {last - first} frame at {fps:g} frames a second; "
+            "at least 2 needed, move start and end apart"
+        )
+    return first, last
 
 
 def read_motion(path: Path, *, fps: float | None = None, quat: str | None = None) -> RawMotion:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bm_core.errors import ClipError
 from bm_core.g1 import G1
+from bm_core.resample import time_derivative
 
 Array = NDArray[np.floating]
 
@@ -15,6 +16,16 @@ JOINT_TOLERANCE = 0.1
 QUAT_TOLERANCE = 1e-2
 """Deviation from unit length: text files are rounded, other columns are not unit at all."""
 FPS_RANGE = (1.0, 1000.0)
+CLEAR_SPEED = 1.0
+"""rad/s from which positions and velocities can be compared: below it other ways to differentiate disagree, too."""
+SPEED_TOLERANCE = 0.45
+"""Of the faster of the two speeds. Differences to one side stay within it but at turning points; twice the speed, the
+other sign and another joint's do not."""
+CLEAR_FRAMES, CLEAR_SHARE = 10, 0.05
+"""Frames with a clear speed, and share of all, from which a joint is judged."""
+MOST_WRONG = 0.6
+"""Share of a joint's clear frames that may contradict. Differences to one side: at most 0.28 in each of 69 motions,
+smoothing over 0.1 s: 0.36; velocities of the other side's joints: at least 0.86 [measured]."""
 ROOT_HEIGHT_RANGE = (-1.0, 5.0)
 """m, median over the clip; outside it the unit or the axis is another one."""
 
@@ -38,6 +49,41 @@ def check_motion(
     _check_unit(label, root_quat, first_frame)
     _check_height(label, root_pos)
     _check_ranges(label, joint_pos, first_frame)
+
+
+def check_velocities(label: str, joint_pos: Array, joint_vel: Array, fps: float) -> None:
+    """Raise ClipError naming frame, joint and both speeds if a joint's velocities are not those of its positions.
+
+    Both (T, 29), rad and rad/s. A joint is refused for most of its moving frames only: differences of another kind, a
+    filter or a jump in the motion are no reason.
+    """
+    expected = time_derivative(joint_pos, fps)
+    moves, contradicts = _clear_frames(joint_vel, expected)
+    share = contradiction(joint_pos, joint_vel, fps)
+    joint = int(np.argmax(share))
+    if share[joint] <= MOST_WRONG:
+        return
+    error = np.where(contradicts[:, joint], np.abs(joint_vel - expected)[:, joint], -1.0)
+    frame = int(np.argmax(error))
+    raise ClipError(
+        f"{label}: frame {frame}: {G1.joint_names[joint]} moves at {expected[frame, joint]:.2f} rad/s, but joint_vel "
+        f"says {joint_vel[frame, joint]:.2f} rad/s ({contradicts[:, joint].sum()} of {moves[:, joint].sum()} such "
+        "frames contradict); check unit, sign and order of joint_vel, or convert the source again"
+    )
+
+
+def contradiction(joint_pos: Array, joint_vel: Array, fps: float) -> Array:
+    """(29,) share of each joint's moving frames in which its velocity is not that of its positions; 0 if it rests."""
+    moves, contradicts = (flags.sum(axis=0) for flags in _clear_frames(joint_vel, time_derivative(joint_pos, fps)))
+    is_judged = moves >= max(CLEAR_FRAMES, CLEAR_SHARE * len(joint_pos))
+    return np.where(is_judged, contradicts / np.maximum(moves, 1), 0.0)
+
+
+def _clear_frames(joint_vel: Array, expected: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(T, 29) where either speed is a clear one, and where the two contradict there."""
+    faster = np.maximum(np.abs(joint_vel), np.abs(expected))
+    moves = faster > CLEAR_SPEED
+    return moves, moves & (np.abs(joint_vel - expected) > SPEED_TOLERANCE * faster)
 
 
 def check_layout(label: str, root_pos: Array, root_quat: Array, joint_pos: Array, fps: float) -> None:

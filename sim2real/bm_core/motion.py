@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bm_core.atomic_file import replacing
 from bm_core.clip_plausibility import check_plausible
 from bm_core.clip_readers import FORMATS, cut_range, motion_from_arrays, name_columns, read_motion
-from bm_core.clip_validation import check_layout, check_motion
+from bm_core.clip_validation import check_layout, check_motion, check_velocities
 from bm_core.errors import ClipError
 from bm_core.g1 import CONTROL_DT, G1
 from bm_core.kinematics import g1_kinematics
@@ -253,6 +253,8 @@ def _check_own(label: str, clip: MotionClip) -> None:
             bad = np.argwhere(~np.isfinite(values))[0]
             owner = (G1.joint_names if name in _JOINT_ARRAYS else G1.body_names)[bad[1]]
             raise ClipError(f"{label}: frame {bad[0]}: {name} of {owner} is {values[tuple(bad)]}; convert it again")
+    if clip.num_frames > 1:
+        check_velocities(label, clip.joint_pos, clip.joint_vel, clip.fps)
     fk_pos, fk_quat = g1_kinematics().forward(clip.root_pos, quat_normalize(clip.root_quat), clip.joint_pos)
     worst = worst_mismatch(clip.body_pos_w, clip.body_quat_w, fk_pos, fk_quat)
     if worst.severity > 1.0:

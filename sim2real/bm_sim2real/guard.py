@@ -67,6 +67,7 @@ class CommandGuard:
         self._command = self._damping
         self._slew_until = 0
         self._slewed: Array | None = None
+        """Where the slew limit's next step begins; None: at the measured position."""
         self._ramp: DampedRamp | None = DampedRamp(no_torque(self._damping), self._damping, self.limits.connect_ticks)
         self._is_released = False
 
@@ -92,7 +93,7 @@ class CommandGuard:
                 if self.fault is not None:
                     break
         if self.fault is not None:
-            self._ramp = None
+            self._ramp = self._slewed = None
             return self._damping
         if view.mode is Mode.DAMPING:
             return self._ramped(state, view)
@@ -173,6 +174,8 @@ class CommandGuard:
             ticks = self.limits.release_ticks
             self._ramp = DampedRamp(self._command, self._damping, ticks) if self._is_released else None
             self._is_released = False
+        if is_entry:
+            self._slewed = None  # the robot may have moved since: the way begins where it is now
         if is_entry or newest.mode is Mode.HANG:
             self._slew_until = view.tick + self.limits.entry_ticks
         view.mode = newest.mode
@@ -182,7 +185,7 @@ class CommandGuard:
         """Damping, or on the way to it."""
         command = None if self._ramp is None else self._ramp.next()
         if command is None:
-            self._ramp = None
+            self._ramp = self._slewed = None
             return self._damping
         return self._shape(command, state, view)
 

@@ -24,12 +24,15 @@ class Joystick:
         except OSError as error:
             raise ConfigError(f"joystick {path}: {error.strerror}; see /dev/input") from error
         self.buttons: set[int] = set()
+        self.pressed: set[int] = set()
+        """Buttons that went down between the last two polls, also those that were let go again."""
         self.axes: dict[int, float] = {}
         self.is_there = True
         """False once it has been pulled out."""
 
     def poll(self) -> None:
         """Takes in what has happened since the last call."""
+        self.pressed = set()
         while self.is_there:
             try:
                 data = os.read(self._fd, 64 * _EVENT.size)
@@ -58,6 +61,7 @@ class Joystick:
             self.axes[number] = max(-1.0, value / _FULL)
         elif kind == _BUTTON and value:
             self.buttons.add(number)
+            self.pressed.add(number)
         elif kind == _BUTTON:
             self.buttons.discard(number)
 

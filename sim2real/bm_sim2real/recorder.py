@@ -26,7 +26,7 @@ from bm_core.g1 import CONTROL_DT, G1
 from bm_core.state import LowCommand, RobotState
 from bm_sim2real.modes import Mode
 from bm_sim2real.policies.tracker import PolicyOutput
-from bm_sim2real.result_json import jsonable
+from bm_sim2real.result_json import jsonable, place_to_keep
 from bm_sim2real.state_machine import StateMachine
 
 SCHEMA = 1
@@ -143,7 +143,7 @@ class _Sink(Protocol):
 
 
 class _NpzSink:
-    """Everything in memory (some 1.5 MB a minute), written whole or not at all."""
+    """Everything in memory (some 1.5 MB a minute), written whole or not at all; if that fails, where there is room."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -156,9 +156,24 @@ class _NpzSink:
         return "nothing was recorded"  # nothing is written before the end, so nothing can fail before it
 
     def finish(self, info: str) -> None:
+        try:
+            self._save(self._path, info)
+        except ConfigError as error:
+            raise ConfigError(f"{error}; {self._keep(info)}") from error
+
+    def _keep(self, info: str) -> str:
+        """Among the temporary files; says where."""
+        try:
+            kept = place_to_keep(self._path)
+            self._save(kept, info)
+        except (ConfigError, OSError):
+            return "the recording is lost, as the temporary files have no room for it either"
+        return f"the recording is kept in {kept}"
+
+    def _save(self, path: Path, info: str) -> None:
         names = self._chunks[0] if self._chunks else {}
         arrays: dict[str, Any] = {name: np.concatenate([chunk[name] for chunk in self._chunks]) for name in names}
-        with replacing(self._path) as partial:
+        with replacing(path) as partial:
             np.savez_compressed(partial, info=np.array(info), **arrays)
 
 

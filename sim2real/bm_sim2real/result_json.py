@@ -95,12 +95,17 @@ def machine() -> dict[str, Any]:
     }
 
 
+def place_to_keep(path: Path) -> Path:
+    """Where among the temporary files that may go which cannot be written to `path`; its folder is not made yet."""
+    return Path(tempfile.gettempdir()) / f"bm-kept-{secrets.token_hex(4)}" / path.name
+
+
 def _keep(path: Path, text: str) -> str:
     """Put the text somewhere else, and say where."""
     with contextlib.suppress(ConfigError, OSError):
-        folder = Path(tempfile.gettempdir()) / f"bm-kept-{secrets.token_hex(4)}"
-        atomic_write_text(folder / path.name, text)
-        return f"the result is kept in {folder / path.name}"
+        kept = place_to_keep(path)
+        atomic_write_text(kept, text)
+        return f"the result is kept in {kept}"
     sys.stdout.write(text)
     return "the result has gone to stdout"
 

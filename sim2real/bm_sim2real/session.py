@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bm_core.errors import ConfigError
 from bm_core.g1 import CONTROL_DT
 from bm_core.motion import MotionClip
 from bm_sim2real.loop import ControlLoop
@@ -29,6 +31,19 @@ class SessionConfig:
     """s of standing where there is no motion."""
     exit_damping_s: float = 1.0
     """s of damping at the end."""
+
+    def __post_init__(self) -> None:
+        named = {
+            "clearance": "m between soles and floor",
+            "lower_s": "s of letting down",
+            "settle_s": "s of settling",
+            "stand_s": "s of standing (--seconds)",
+            "exit_damping_s": "s of damping at the end",
+        }
+        for name, meaning in named.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0.0):
+                raise ConfigError(f"{meaning} = {value:g}: must be a finite number, 0 or more")
 
 
 class Session:

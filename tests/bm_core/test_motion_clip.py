@@ -166,6 +166,12 @@ def test_a_slice_outside_the_clip_is_refused(clip, start, end):
         clip.slice(start, end)
 
 
+@pytest.mark.parametrize("start, end", [(1.0, 1.001), (1.99, None), (0.011, 0.019)])
+def test_a_slice_of_one_frame_is_no_motion(clip, start, end):
+    with pytest.raises(ClipError, match=rf"{clip.name}: the cut .* holds 1 frame at 50 .* at least 2 needed"):
+        clip.slice(start, end)
+
+
 def test_root_is_the_pelvis(clip):
     root_pos, root_quat, _ = squat()
     np.testing.assert_allclose(clip.root_pos[::5], root_pos[::3], atol=1e-9)

@@ -1,11 +1,18 @@
 """The bridge over DDS in lockstep: what reaches the motors, how it begins and ends. Limits: docs/safety.md."""
 
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from bridge_bench import Bench, assert_damping_for_good
 
+from bm_core.errors import ConfigError, RobotError
+from bm_sim2real.bridge import writer
 from bm_sim2real.bridge.core import BridgeCore
+from bm_sim2real.bridge.event_log import EventLog, read_events
 from bm_sim2real.bridge.shared_memory import Word
+from bm_sim2real.guard_limits import GuardLimits
 
 
 def test_a_bridge_starts_disarmed_and_damping(bench):
@@ -96,3 +103,74 @@ def test_the_way_out_damps_and_disarms(running):
     running.tick()
     assert running.is_damping
     assert not running.memory.words[Word.LEASE]
+
+
+@pytest.fixture
+def ending(tmp_path):
+    """A bridge that has been told to end and whose exit is short; its `run` is the writer's loop."""
+    bench = Bench(tmp_path, user_control=True, limits=GuardLimits(release_ticks=5, exit_damping_s=0.02))
+    bench.memory.words[Word.SHUTDOWN] = 1
+    signals = SimpleNamespace(ends=False, takes_estop=lambda: False)
+    bench.end = lambda: writer._run(bench.core, signals)
+    yield bench
+    bench.close()
+
+
+def test_a_slow_hand_back_does_not_stop_the_writers_heart(ending):
+    """The guardian waits 10 of its ticks: what stands still longer is replaced, and the end is no orderly one."""
+    words, seen = ending.memory.words, []
+
+    def slow():
+        for _ in range(10):
+            seen.append((int(words[Word.HEARTBEAT]), int(words[Word.HAS_ENDED])))
+            time.sleep(0.05)
+
+    ending.robot.hand_back = slow
+    ending.end()
+    beats, ended = zip(*seen, strict=True)
+    assert beats[-1] - beats[0] > 50 and not any(ended)
+    assert words[Word.HAS_ENDED]
+
+
+def test_a_refused_hand_back_is_in_the_log_and_the_writer_ends(ending):
+    def refuse():
+        raise RobotError("the loco service answered 7")
+
+    ending.robot.hand_back = refuse
+    ending.end()
+    assert ending.memory.words[Word.HAS_ENDED]
+    events = {event["event"]: event for event in ending.events()}
+    assert events["hand_back_refused"]["detail"] == "the loco service answered 7" and "end" in events
+
+
+def test_a_hand_back_that_breaks_ends_the_writer_as_any_error_does(ending):
+    ending.robot.hand_back = lambda: {}["missing"]
+    with pytest.raises(KeyError):
+        ending.end()
+    assert not ending.memory.words[Word.HAS_ENDED]  # the guardian shall take over
+
+
+def test_the_event_log_makes_its_folder(tmp_path):
+    path = tmp_path / "new" / "folder" / "events.jsonl"
+    log = EventLog(path, "writer")
+    log.add("start", 0)
+    log.close()
+    assert [event["event"] for event in read_events(path)] == ["start"]
+
+
+def test_an_event_log_that_cannot_be_written_is_refused_at_the_start(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"file/events\.jsonl: cannot be written: .*is a file"):
+        EventLog(tmp_path / "file" / "events.jsonl", "writer")
+
+
+def test_events_that_are_lost_are_told_at_the_end(tmp_path, capsys):
+    log = EventLog(tmp_path / "events.jsonl", "writer")
+    (tmp_path / "events.jsonl").unlink()
+    (tmp_path / "events.jsonl").mkdir()
+    for tick in range(3):
+        log.add("start", tick)
+    log.close()
+    log.close()
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "events.jsonl: 3 events of the writer could not be written: Is a directory" in told

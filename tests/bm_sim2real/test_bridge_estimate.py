@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from bridge_bench import Bench
 
+from bm_core.errors import RobotError
 from bm_sim2real.robots.mujoco import MujocoRobot
 
 
@@ -17,6 +18,24 @@ def test_a_torso_imu_that_disagrees_damps_after_a_tenth_of_a_second(tmp_path, qu
         reading = bench.robot.body.torso_imu()
         bench.robot.body.torso_imu = lambda: reading._replace(quat=np.array(quat))
         assert 46 <= bench.ticks_until_damping(is_commanded=True) <= 52 and bench.fault.name == "imu_disagreement"
+    finally:
+        bench.close()
+
+
+def test_reset_is_refused_in_every_tick_while_the_two_imus_disagree(tmp_path):
+    bench = Bench(tmp_path, body=MujocoRobot())
+    try:
+        bench.start()
+        reading = bench.robot.body.torso_imu()
+        bench.robot.body.torso_imu = lambda: reading._replace(quat=np.array([0.70710678, 0.70710678, 0.0, 0.0]))
+        bench.ticks_until_damping(is_commanded=True)
+        for _ in range(10):
+            bench.tick()
+            with pytest.raises(RobotError, match="reset: refused, still there: imu_disagreement"):
+                bench.client.reset()
+        bench.robot.body.torso_imu = lambda: reading
+        bench.tick(10)
+        bench.client.reset()
     finally:
         bench.close()
 

@@ -6,7 +6,7 @@ from bridge_bench import Bench, assert_damping_for_good
 from bm_core.errors import RobotError
 from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.bridge.core import BridgeCore
-from bm_sim2real.bridge.shared_memory import Word
+from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
 from bm_sim2real.holds import Hold
 from bm_sim2real.modes import Mode
 from bm_sim2real.robots.unitree.remote import Button, Remote
@@ -79,6 +79,37 @@ def test_two_clients_that_press_at_the_same_moment_are_both_heard(running):
     second.estop()
     running.tick()
     assert running.fault is not None and running.fault.name == "estop"
+
+
+def test_two_clients_that_reset_in_the_same_tick_are_both_answered(running):
+    running.client.estop()
+    running.tick(2)
+    second, asked = BridgeClient("lo", idle=running.tick), []
+
+    def another_asks():
+        if not asked:
+            asked.append(True)
+            second.reset()
+        running.tick()
+
+    BridgeClient("lo", idle=another_asks).reset()
+    assert asked and running.fault is None
+
+
+def test_an_emergency_stop_while_the_bridge_starts_is_not_forgotten(bench):
+    """Pressed when the memory is there and the core is not yet: a guardian's signal, or a client that is quick."""
+    bench.memory.words[Word.ESTOP_REQUESTS] = 7
+    bench.core = BridgeCore(bench.robot, bench.memory, bench.config, bench.log, is_wall=False)
+    bench.tick()
+    assert bench.fault is not None and bench.fault.name == "estop"
+
+
+def test_an_emergency_stop_of_a_former_bridge_is_gone_with_it(bench):
+    bench.client.estop()
+    bench.tick()
+    bench.memory.close()
+    bench.memory = BridgeMemory.create("lo")
+    assert not bench.memory.words[Word.ESTOP_REQUESTS]
 
 
 def test_an_emergency_stop_after_another_fault_is_in_the_log(running):

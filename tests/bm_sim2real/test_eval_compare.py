@@ -74,6 +74,39 @@ def test_what_is_not_comparable_is_refused(documents):
         EvalCompare(evaluations=(f"{documents}/mujoco.json", f"{documents}/no.json"))()
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ("a={}/mujoco.json", "a={}/newton.json", "label 'a' is given twice"),
+        ("{}/mujoco.json", "{}/mujoco.json", "label 'mujoco' is given twice"),
+        ("clips={}/mujoco.json", "{}/newton.json", "label 'clips' is a key of the result"),
+        ("seconds={}/mujoco.json", "{}/newton.json", "label 'seconds' is a key of the result"),
+        ("={}/mujoco.json", "{}/newton.json", "write LABEL=FILE"),
+        (" ={}/mujoco.json", "{}/newton.json", "write LABEL=FILE"),
+        ("a=", "{}/newton.json", "write LABEL=FILE"),
+    ],
+)
+def test_labels_that_cannot_stand_in_a_table_are_refused(documents, first, second, said):
+    with pytest.raises(ConfigError, match=said) as raised:
+        EvalCompare(evaluations=(first.format(documents), second.format(documents)))()
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("duel", [{}, {"walk": {}}], ids=["names differ", "one name"])
+def test_a_document_in_which_two_policies_play_a_clip_is_no_column(documents, duel):
+    names = ("tracker.onnx", "tracker.onnx" if duel else "expert.onnx")
+    rows = [row("walk", True, 0.02, policy=names[0]), row("walk", False, 0.04, policy=names[1])]
+    (documents / "both.json").write_text(json.dumps({"rows": rows, "summary": {"duel": duel}}))
+    with pytest.raises(ConfigError, match=r"both\.json: several policies play walk .*--experts ignore"):
+        EvalCompare(evaluations=(f"{documents}/both.json", f"{documents}/newton.json"))()
+
+
+def test_a_document_in_which_experts_play_their_own_clips_is_one_column(documents):
+    rows = [row("walk", True, 0.02, policy="tracker.onnx"), row("kick", True, 0.04, policy="expert.onnx")]
+    (documents / "use.json").write_text(json.dumps({"rows": rows, "summary": {"duel": {}}}))
+    assert EvalCompare(evaluations=(f"{documents}/use.json", f"{documents}/newton.json"))() == 0
+
+
 def test_a_robot_that_drifts_is_off_in_the_world_and_not_in_itself():
     root, quat = np.tile([0.0, 0.0, 0.76], (5, 1)), np.tile([1.0, 0.0, 0.0, 0.0], (5, 1))
     frame = MotionReference(clip_from_qpos("a", root, quat, np.tile(G1.default_joint_pos, (5, 1)), 50.0)).frame(2)

@@ -89,6 +89,20 @@ def test_a_guard_with_a_hole_is_found_out(monkeypatch, hole):
         assert fuzz_commands(3000).findings > 0
 
 
+def test_a_guard_that_remembers_where_it_was_before_damping_is_found_out(monkeypatch):
+    accept = CommandGuard._accept
+
+    def remembers(self, newest, view):
+        before = self._slewed
+        accept(self, newest, view)
+        self._slewed = before
+
+    monkeypatch.setattr(CommandGuard, "_accept", remembers)
+    monkeypatch.setattr(CommandGuard, "_ramped", lambda self, state, view: self._damping)
+    report = fuzz_commands(6000)
+    assert report.findings > 0 and "not where the robot is" in report.first[0]
+
+
 def test_broken_readings_neither_end_the_bridge_nor_leave_it():
     report = fuzz_readings(600, seed=2)
     assert report.findings == 0, report.first

@@ -279,6 +279,35 @@ def test_targets_move_at_most_0_1_rad_a_period_when_leaving_damping():
     assert bench.guard.counters.slew == 10
 
 
+def fall_asleep(bench, ending):
+    """Out of HANG into damping, by the policy's word or by an emergency stop that is reset."""
+    if ending == "estop":
+        bench.guard.estop("operator")
+        bench.run(20)
+    elif ending == "released":
+        bench.guard.release()
+    bench.mode = Mode.DAMPING
+    bench.run(20)
+    assert bench.guard.reset() is None
+
+
+@pytest.mark.parametrize("ending", ["estop", "damping", "released"])
+def test_a_robot_that_sagged_in_damping_is_met_where_it_is_when_it_hangs_again(ending):
+    bench = Bench(mode=Mode.HANG)
+    bench.run(100)
+    fall_asleep(bench, ending)
+    sagged = G1.default_joint_pos.copy()
+    sagged[KNEE] += 1.0
+    bench.robot.reset(joint_pos=sagged)
+    bench.mode, bench.is_policy_alive = Mode.HANG, False
+    bench.send(q=sagged)
+    bench.run(1)
+    assert bench.out.q == pytest.approx(sagged)
+    bench.send(q=G1.default_joint_pos)
+    bench.run(1)
+    assert sagged[KNEE] - bench.out.q[KNEE] == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize("mode", [Mode.STAND, Mode.RUNNING, Mode.BRAKE])
 def test_a_balancing_policy_is_not_slowed_down(mode):
     bench = Bench(mode=mode)

@@ -25,7 +25,7 @@ class Client:
     def __init__(self):
         self.beats = self.stops = 0
 
-    def heartbeat(self):
+    def own_heartbeat(self):
         self.beats += 1
 
     def estop(self):
@@ -134,6 +134,34 @@ def test_with_a_gamepad_only_its_deadman_beats_and_its_red_button_stops(terminal
     pad.send(BUTTON, 4, 0)
     console.poll()
     assert (console._client.beats, console._client.stops) == (1, 1)
+
+
+def test_a_tap_on_the_red_button_between_two_looks_stops_once(terminal, pad):
+    console = OperatorConsole(Client(), terminal[1], pad.joystick)
+    console.close()
+    pad.send(BUTTON, 1, 1)
+    pad.send(BUTTON, 1, 0)
+    console.poll()
+    console.poll()
+    assert console._client.stops == 1
+
+
+def test_a_deadman_that_was_only_tapped_is_not_held(terminal, pad):
+    console = OperatorConsole(Client(), terminal[1], pad.joystick)
+    console.close()
+    console._client.beats = 0
+    pad.send(BUTTON, 4, 1)
+    pad.send(BUTTON, 4, 0)
+    console.poll()
+    assert console._client.beats == 0
+
+
+def test_a_tap_reaches_the_robot_whose_remote_the_gamepad_is(pad):
+    remote = GamepadRemote(pad.joystick)
+    pad.send(BUTTON, 1, 1)
+    pad.send(BUTTON, 1, 0)
+    assert remote.read().buttons == Button.B
+    assert remote.read().buttons == Button.NONE
 
 
 def test_a_gamepad_that_is_not_there_is_one_line(tmp_path):

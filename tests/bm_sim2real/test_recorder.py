@@ -76,3 +76,34 @@ def test_what_goes_wrong_in_the_thread_is_raised_at_close(standing, balancer, tm
     monkeypatch.setattr("bm_sim2real.recorder._HdfSink.append", full)
     with pytest.raises(ConfigError, match="No space left"):
         record(standing, balancer, tmp_path / "run.h5", 5)
+
+
+def test_an_npz_that_cannot_be_written_is_kept_among_the_temporary_files(standing, balancer, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    savez = np.savez_compressed
+
+    def full_there(path, **arrays):
+        if path.parent == folder:
+            raise OSError(28, "No space left on device")
+        savez(path, **arrays)
+
+    monkeypatch.setattr(np, "savez_compressed", full_there)
+    with pytest.raises(
+        ConfigError, match=r"run\.npz: cannot be written: No space left.*is kept in (.*)run\.npz$"
+    ) as told:
+        record(standing, balancer, folder / "run.npz", 5)
+    (kept,) = (tmp_path / "temporary").rglob("run.npz")
+    rows, info = read(kept)
+    assert str(told.value).endswith(str(kept)) and list(folder.iterdir()) == []
+    assert len(rows["time"]) == 5 and "contract" in info
+
+
+def test_an_npz_that_can_be_written_nowhere_is_one_line(standing, balancer, tmp_path, monkeypatch):
+    def full(path, **arrays):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(ConfigError, match=r"run\.npz: cannot be written.*the recording is lost"):
+        record(standing, balancer, tmp_path / "run.npz", 5)

@@ -16,8 +16,9 @@ QUIET = [1000, 5, 0, 0, 0, 0, 0, 0, 0, 0]
 """Ticks by class; the first four are up to 2 ms late."""
 
 
-def result(*, growth=0.0, writer=QUIET, bare=QUIET):
-    return SoakResult(seconds=60.0, growth_mb={"writer": growth}, late={"writer": writer, "bare loop": bare})
+def result(*, growth=0.0, writer=QUIET, bare=QUIET, played=3):
+    late = {"writer": writer, "bare loop": bare}
+    return SoakResult(seconds=60.0, growth_mb={"writer": growth}, late=late, client={"played": played, "faults": []})
 
 
 def late(ticks):
@@ -54,6 +55,8 @@ def test_memory_of_this_process_is_some_megabytes_and_of_an_ended_one_none():
         (result(writer=late(3)), False),
         (result(writer=late(20), bare=late(10)), True),
         (result(writer=late(21), bare=late(10)), False),
+        (result(played=1), True),
+        (result(played=0), False),  # quiet, but nothing moved
     ],
 )
 def test_both_bars_must_hold(seen, passes):
@@ -111,7 +114,8 @@ def test_a_run_measures_every_process_and_leaves_none_behind(tmp_path, looks_oft
         ["soak", "--minutes", "0.1", "--real-time-factor", "0.25", *LOOSE, "--json", str(out)],
     )
     document = json.loads(out.read_text())
-    assert (code, document["passed"], document["command"]) == (0, True, "soak")
+    # Six seconds at a quarter of real time end before the first motion does: all is measured, nothing is passed.
+    assert (code, document["passed"], document["command"]) == (1, False, "soak")
     names = {"simulated robot", "guardian", "writer", "client", "bare loop"}
     assert {row["process"] for row in document["rows"]} == names
     assert all(row["rss_mb"] > 5.0 for row in document["rows"])
@@ -119,4 +123,6 @@ def test_a_run_measures_every_process_and_leaves_none_behind(tmp_path, looks_oft
     assert set(histograms) == {"writer", "bare loop"} and all(sum(counts) > 100 for counts in histograms.values())
     assert [process.poll() is None for process in started] == [False] * 4
     printed = capsys.readouterr().out
-    assert [word for word in (*names, "later than 2", "motions played") if word not in printed] == []
+    assert [
+        word for word in (*names, "later than 2", "0 motions played", "more --minutes") if word not in printed
+    ] == []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bm_core.data import shipped_folder
-from bm_core.errors import ConfigError
+from bm_core.errors import ClipError, ConfigError
 from bm_core.g1 import G1
 from bm_core.motion import clip_from_qpos, save_clip
 from bm_core.motion_set import known_motion_sets, load_clips, load_motion_set, motion_set_sha256
@@ -251,3 +251,11 @@ def test_the_shipped_sets_are_listed_with_their_descriptions(capsys):
 
     assert ListMotions(set="?")() == 0
     assert "single_motion_test" in capsys.readouterr().out
+
+
+def test_a_cut_of_one_frame_is_refused_in_one_line(folder):
+    from bm_training.motions.commands import ListMotions
+
+    file = write_set(folder, "  - {path: walk.npz, start: 1.0, end: 1.001}\n")
+    with pytest.raises(ClipError, match=r"walk: the cut 1\.\.1\.001 s holds 1 frame at 50 frames a second"):
+        ListMotions(set=str(file))()

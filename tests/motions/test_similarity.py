@@ -1,16 +1,19 @@
 """Motion similarity: a clip inside another, mirrored, turned and moved ones; which one is redundant."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bm_core.errors import ConfigError
 from bm_core.g1 import G1
-from bm_core.motion import clip_from_qpos, save_clip
+from bm_core.motion import clip_from_qpos, load_clip, save_clip
 from bm_core.rotations import quat_from_yaw, quat_rotate
 from bm_training.motions.similar import SimilarMotions
-from bm_training.motions.similarity import similarity
+from bm_training.motions.similarity import THRESHOLD, similarity
+
+MOTIONS = Path(__file__).resolve().parents[2] / "motions"
 
 
 def swaying(name, start=0.0, seconds=6.0, yaw=0.0, side="left", speed=0.3):
@@ -44,8 +47,33 @@ def test_place_and_heading_do_not_count(result):
 def test_another_arm_and_another_speed_do(result):
     assert result.covered[0, 3] < 0.5
     assert result.covered[0, 4] == 0.0
-    # 2.7 m/s in units of 0.5 m/s, one axis of three, one block of six
-    assert result.distance[0, 4] == pytest.approx(2.7 / 0.5 / np.sqrt(18.0), rel=0.05)
+    # 2.7 m/s in units of 0.5 m/s
+    assert result.distance[0, 4] == pytest.approx(2.7 / 0.5, rel=0.01)
+
+
+def test_one_feature_is_enough_to_tell_frames_apart():
+    slow, fast = similarity([swaying("slow", speed=0.0), swaying("fast", speed=0.5)]).distance[0]
+    assert (slow, fast) == (0.0, pytest.approx(1.0, rel=0.01))
+
+
+def test_walking_is_not_standing():
+    stand = load_clip(MOTIONS / "stand.npz")
+    for file in [MOTIONS / "walk.npz", *sorted(MOTIONS.glob("stream_*.npz")), *sorted(MOTIONS.glob("stop_*.npz"))]:
+        found = similarity([stand, load_clip(file)])
+        assert found.covered[1, 0] < 0.8, file.name
+
+
+def test_turning_left_is_not_turning_right():
+    turns = [load_clip(MOTIONS / f"stop_turn_{side}08_0.npz") for side in ("left", "right")]
+    assert similarity(turns).redundant(0.9) == []
+
+
+@pytest.mark.parametrize("name", ["walk", "run_loop", "dance", "stream_s2_006"])
+def test_a_clip_that_is_cut_out_lies_in_the_whole_wherever_the_cut_is(name):
+    whole = load_clip(MOTIONS / f"{name}.npz")
+    for start in (0.3, 0.32, 0.34):
+        found = similarity([whole, whole.slice(start, 0.7 * whole.duration)])
+        assert found.covered[1, 0] == 1.0 and found.distance[1, 0] < 1e-5
 
 
 def test_redundant_clips_stand_for_nobody(result):
@@ -71,3 +99,22 @@ def test_the_command_writes_the_table(tmp_path, capsys):
     assert [row["clip"] for row in document["rows"]] == ["fast", "part", "whole"]
     assert "lies in whole" in capsys.readouterr().out
     assert (tmp_path / "similar.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_command_has_the_threshold_that_was_measured():
+    assert SimilarMotions().threshold == THRESHOLD
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"threshold": float("nan")}, "--threshold nan"),
+        ({"threshold": -1.0}, "--threshold -1"),
+        ({"redundant": float("nan")}, "--redundant nan"),
+        ({"redundant": 2.0}, "--redundant 2"),
+        ({"png": Path("pairs.pdf")}, r"--png pairs\.pdf: must end in \.png"),
+    ],
+)
+def test_options_without_sense_are_refused_before_any_clip_is_read(options, said, tmp_path):
+    with pytest.raises(ConfigError, match=said):
+        SimilarMotions(paths=(tmp_path / "nowhere.npz",), **options)()

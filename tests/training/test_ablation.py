@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bm_core.errors import ConfigError
+from bm_core.errors import BmError, ConfigError
+from bm_training.tracking.ablate import Ablate
 from bm_training.tracking.ablation import AblationPlan, first_completion, summarize, table_lines
 
 
@@ -73,3 +74,27 @@ def test_the_table_gives_mean_and_seeds_and_says_what_did_not_complete(tmp_path)
 def test_clips_of_one_name_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="two clips are named walk"):
         plan_of(tmp_path, clips=(Path("a/walk.npz"), Path("b/walk.npz")))
+
+
+WALK = Path(__file__).resolve().parents[2] / "motions" / "walk.npz"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"parallel": 0}, "--parallel 0: must be at least 1"),
+        ({"num_envs": 0}, "--num-envs 0: must be at least 1"),
+        ({"motions": f"{WALK},"}, "part 2 is empty"),
+        ({"motions": f"{WALK},nope.npz"}, "nope.npz: no such file"),
+        ({"motions": str(WALK.parent)}, "is a folder"),
+        ({"motions": ""}, "nothing is named"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_the_first_training(options, said, tmp_path, monkeypatch):
+    def began(command, plan):
+        raise AssertionError("a training began")
+
+    monkeypatch.setattr(Ablate, "_train", began)
+    with pytest.raises(BmError, match=said):
+        Ablate(**({"out": tmp_path / "out", "motions": str(WALK)} | options))()
+    assert not (tmp_path / "out").exists()

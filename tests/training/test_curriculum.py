@@ -70,7 +70,7 @@ def environment(monkeypatch):
 
 def test_a_stage_acts_on_starts_and_terminations(monkeypatch, curriculum):
     env, sampler, terms = environment(monkeypatch)
-    control = Stages(curriculum, env)
+    control = Stages(curriculum, env, 24)
     assert set(sampler.sample(300)[0].tolist()) == {0, 1}
     assert terms["ee_body_pos"].params["threshold"] == 0.5
     assert control.step(500, 0.05) == {"curriculum/stage": 1.0, "curriculum/completion": pytest.approx(0.598737)}
@@ -80,9 +80,20 @@ def test_a_stage_acts_on_starts_and_terminations(monkeypatch, curriculum):
 
 def test_a_resumed_run_goes_on_in_its_stage(monkeypatch, curriculum):
     env, sampler, terms = environment(monkeypatch)
-    Stages(curriculum, env).continue_at(2)
+    Stages(curriculum, env, 24).continue_at(2, 700)
     assert set(sampler.sample(300)[0].tolist()) == {0, 1, 2, 3}
     assert terms["anchor_pos"].params["threshold"] == 0.25
+
+
+def test_a_stage_lasts_an_episode_before_its_completion_counts(monkeypatch):
+    stages = [Stage(name=name, motions=(name,), at_completion=0.3) for name in ("walk", "flip", "*")]
+    env, _, _ = environment(monkeypatch)
+    control = Stages(Curriculum(stages, NAMES, WEIGHTS), env, 24)
+    # 10 s are 500 control steps: 21 iterations of 24; where nothing is known yet a rate of 0.0 would be 1.0
+    reached = [control.step(iteration, 0.0)["curriculum/stage"] for iteration in range(1, 44)]
+    assert reached == [0.0] * 20 + [1.0] * 21 + [2.0] * 2
+    control.continue_at(1, 21)
+    assert (control.step(41, 0.0)["curriculum/stage"], control.step(42, 0.0)["curriculum/stage"]) == (1.0, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +107,7 @@ def test_a_resumed_run_goes_on_in_its_stage(monkeypatch, curriculum):
         ("stages: [{name: a, motions: ['*'], after: 3}]", "unknown key 'after'"),
         ("stages: [{name: a, motions: ['*'], at_iteration: 3}]", "the first stage has neither"),
         ("stages: [{name: a, motions: ['*']}, {name: b, motions: ['*']}]", "the first stage has neither"),
+        ("stages: [{name: a, motions: ['*']}, {name: b, motions: ['*'], at_iteration: .inf}]", "at_iteration = inf"),
         ("stages: [{name: a, motions: ['*']}, {name: b, motions: ['*'], at_completion: 1.5}]", "at most 1"),
     ],
 )

@@ -86,7 +86,11 @@ def test_resume_continues_from_averaged_weights(run_dir, data, tmp_path):
     moved = max(float((after["ema"][name] - before["ema"][name]).abs().max()) for name in after["ema"])
     assert 0.0 < moved < 1e-3
     with pytest.raises(ConfigError, match="other tokens"):
-        TrainDiffusion(data=str(data), run_dir=tmp_path, max_steps=202, resume=run_dir, state="joint_rot", **SHORT)()
+        TrainDiffusion(
+            data=str(data), run_dir=tmp_path / "b", max_steps=202, resume=run_dir, state="joint_rot", **SHORT
+        )()
+    with pytest.raises(ConfigError, match="holds a run already"):
+        TrainDiffusion(data=str(data), run_dir=tmp_path, max_steps=202, **SHORT)()
 
 
 def test_how_a_model_is_sampled_may_differ_from_what_it_is_resumed_from(run_dir, data, tmp_path):

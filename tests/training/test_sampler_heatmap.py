@@ -1,13 +1,15 @@
 """The heat map is a picture of the right size that shows what it is given."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from bm_core.errors import ConfigError
-from bm_training.sampling import AdaptiveSampler, AdaptiveSamplerConfig
-from bm_training.sampling.bin_history import BinHistory, bin_axis, read_bin_history
-from bm_training.sampling.heatmap import heatmap_image, heatmap_png
+from bm_training.sampling import AdaptiveSampler, AdaptiveSamplerConfig, SamplingMode
+from bm_training.sampling.bin_history import BinHistory, BinSnapshot, bin_axis, read_bin_history
+from bm_training.sampling.heatmap import _emphasis, heatmap_image, heatmap_png
 
 
 def trained(failing_bin, iterations=4):
@@ -65,3 +67,53 @@ def test_the_history_of_a_run_is_read_back_while_it_grows(tmp_path):
 def test_a_folder_without_history_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no table of bins"):
         read_bin_history(tmp_path)
+
+
+def grown_run(folder):
+    """walk alone at iteration 1, walk and kick (of twice the weight) at iteration 2; axis and snapshots of memory."""
+    generator = torch.Generator().manual_seed(0)
+    config = AdaptiveSamplerConfig(mode=SamplingMode.UNIFORM)
+    sampler = AdaptiveSampler(config, [101, 76], [1.0, 0.0], 50.0, generator, ["walk", "kick"])
+    rows = []
+    for weights in ([1.0, 0.0], [1.0, 2.0]):
+        sampler.set_motion_weights(weights)
+        sampler.end_iteration()
+        rows.append(BinHistory(folder, bin_axis(sampler)).add(sampler.snapshot()))
+    return bin_axis(sampler), rows
+
+
+def test_a_motion_that_comes_in_later_is_compared_with_the_weight_it_has_then(tmp_path):
+    for axis, snapshots in (grown_run(tmp_path), read_bin_history(tmp_path)):
+        first, second = (_emphasis(axis, snapshot) for snapshot in snapshots)
+        # Uniform sampling draws by weight x duration: once as often as that, and not at all before its stage.
+        np.testing.assert_allclose(first, [1.0, 1.0, 0.0, 0.0], atol=1e-5)
+        np.testing.assert_allclose(second, 1.0, atol=1e-5)
+        assert heatmap_png(axis, snapshots)
+
+
+def test_a_file_that_knows_only_the_weights_of_the_first_stage_leaves_blank_what_it_cannot_tell(tmp_path):
+    grown_run(tmp_path)
+    file = tmp_path / "bins.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    for line in lines:
+        line.pop("within", None)
+        line.pop("share", None)
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    axis, snapshots = read_bin_history(tmp_path)
+    emphasis = _emphasis(axis, snapshots[1])
+    # walk: 100 of 175 steps, weight 1 against 2; it was everything before.
+    np.testing.assert_allclose(emphasis[:2], 100 / 250, atol=1e-5)
+    assert np.isnan(emphasis[2:]).all()
+    assert heatmap_png(axis, snapshots)
+
+
+def test_bins_drawn_by_hand_that_have_no_weight_are_not_a_multiple_of_nothing():
+    axis, (snapshot,) = trained(failing_bin=0, iterations=1)
+    bare = BinSnapshot(
+        iteration=1,
+        failure_rate=snapshot.failure_rate,
+        probability=snapshot.probability,
+        base=np.array([0.5, 0.5, 0.0, 0.0]),
+    )
+    assert np.isnan(_emphasis(axis, bare)[2:]).all()
+    assert heatmap_png(axis, [bare])

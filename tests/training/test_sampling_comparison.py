@@ -51,3 +51,47 @@ def test_a_document_of_another_command_is_refused(tmp_path):
     file.write_text('{"rows": [], "summary": {"clips": 3}}')
     with pytest.raises(ConfigError, match="no evaluation with bins"):
         compare([("adaptive", [file])])
+
+
+def without(key):
+    def change(document):
+        del document["summary"][key]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda document: document.update(summary=None),
+        lambda document: document.update(summary=[1]),
+        lambda document: document.pop("summary"),
+        lambda document: document.pop("rows"),
+        lambda document: document.update(rows=None),
+        lambda document: document.update(rows=[1]),
+        lambda document: document.update(rows=[]),
+        lambda document: document["rows"].append({"kind": "bin", "clip": "walk"}),
+        lambda document: document["rows"].append({"kind": "bin", "clip": [], "start_s": 9.0, "failure_rate": 0.1}),
+        lambda document: document["rows"][-1].update(failure_rate=None),
+        without("completion_rate"),
+        without("body_error_m"),
+        without("policy_steps"),
+        lambda document: document["summary"].update(completion_rate="all"),
+    ],
+)
+def test_a_malformed_document_is_one_line(change, tmp_path):
+    file = evaluation(tmp_path / "a.json", [0.1] * 10)
+    document = json.loads(file.read_text())
+    change(document)
+    file.write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match=r"a\.json: no evaluation with bins \(.+\); make it with") as raised:
+        compare([("adaptive", [file])])
+    assert "\n" not in str(raised.value)
+
+
+def test_rows_without_a_kind_do_not_count(tmp_path):
+    file = evaluation(tmp_path / "a.json", [0.1] * 10)
+    document = json.loads(file.read_text())
+    document["rows"].append({"clip": "walk"})
+    file.write_text(json.dumps(document))
+    assert compare([("adaptive", [file])])[0]["own_worst_tenth"] == pytest.approx(0.1)

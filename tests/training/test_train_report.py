@@ -65,6 +65,15 @@ def test_the_page_holds_curves_heat_map_and_motions(tmp_path):
     assert "41.2" in page and "nan" not in page
 
 
+def test_tables_say_of_which_iteration_they_are(tmp_path):
+    write_run(tmp_path, 6)
+    with (tmp_path / "log.jsonl").open("a") as file:  # the curves go on; the next row of the tables is not due yet
+        file.write(json.dumps({"iteration": 9, "reward/total": 0.9}) + "\n")
+    assert ReportRun(run=tmp_path)() == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "<h2>Likeliest starts at iteration 6</h2>" in page and "<h2>Motions at iteration 6</h2>" in page
+
+
 def test_pictures_are_png_files(tmp_path):
     write_run(tmp_path, 6)
     assert ReportRun(run=tmp_path, out=tmp_path / "curves.png")() == 0

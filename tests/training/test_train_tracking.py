@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -27,6 +28,10 @@ def train(run_dir: Path, clip: Path, *options: str) -> subprocess.CompletedProce
 
 def log_of(run_dir: Path) -> list[dict]:
     return [json.loads(line) for line in (run_dir / "log.jsonl").read_text().splitlines()]
+
+
+def load(run_dir: Path, name: str) -> dict:
+    return torch.load(run_dir / "checkpoints" / name, weights_only=False)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +79,9 @@ def test_the_run_leaves_checkpoints_and_a_contract(run_dir):
     contract = Contract.from_json((run_dir / "checkpoints" / "contract.json").read_text())
     assert contract.observation_dim == 154
     assert contract.training.steps == 30 * 24 * 48
+    # What a resumed run has to be better than is that of best.pt, from the first checkpoint on.
+    first, best = (load(run_dir, name) for name in ("model_000010.pt", "best.pt"))
+    assert 0.0 <= first["best"] <= best["best"]
 
 
 def test_resume_continues_counters_and_sampler_statistics(run_dir, clip):
@@ -98,6 +106,68 @@ def test_warm_start_adds_state_estimation(run_dir, clip, tmp_path):
     assert after == before + 24 * 8
     assert actors[1]["distribution.std_param"].tolist() == pytest.approx([0.9] * 29, abs=0.02)
     assert max(actors[0]["distribution.std_param"].tolist()) < 0.5
+
+
+def test_what_only_the_simulator_can_tell_is_one_line_too(run_dir, clip, tmp_path):
+    result = train(tmp_path / "run", clip, "--num-envs", "8", "--state-estimation", "--resume", str(run_dir))
+    assert result.returncode == 2, result.stderr[-2000:]
+    assert result.stderr.strip().splitlines()[-1].startswith("error: resume: the checkpoint has other observations")
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def two_clips(clip, tmp_path_factory) -> Path:
+    """The standing clip, and the same as `later`."""
+    from bm_core.motion import load_clip, save_clip
+
+    folder = tmp_path_factory.mktemp("two")
+    for name in ("stand", "later"):
+        save_clip(dataclasses.replace(load_clip(clip), name=name), folder / f"{name}.npz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def staged(two_clips, tmp_path_factory) -> Path:
+    """One iteration in the first stage of a curriculum, starts in the third second."""
+    folder = tmp_path_factory.mktemp("staged")
+    (folder / "stages.yaml").write_text(
+        "stages: [{name: a, motions: [stand]}, {name: b, motions: ['*'], at_iteration: 900}]"
+    )
+    (folder / "bins.yaml").write_text("stand: [0, 0, 1, 0]")
+    options = ["--num-envs", "8", "--max-iterations", "1", "--num-mini-batches", "1"]
+    options += ["--curriculum", str(folder / "stages.yaml"), "--bin-probabilities", str(folder / "bins.yaml")]
+    result = train(folder, two_clips, *options)
+    assert result.returncode == 0, result.stderr[-2000:]
+    return folder
+
+
+def test_curriculum_and_bins_by_hand_hold_from_the_first_episode_on(staged):
+    (line,) = (staged / "motions.jsonl").read_text().splitlines()
+    assert list(json.loads(line)["errors"]) == ["stand"]
+    sampler = load(staged, "model_000001.pt")["sampler"]
+    entries = dict(zip(sampler["names"], sampler["sums"][1].reshape(2, 4).tolist(), strict=True))
+    assert entries["later"] == [0.0] * 4
+    assert entries["stand"][:2] == [0.0, 0.0] and entries["stand"][2] >= 8.0
+
+
+def test_a_resumed_run_does_what_its_own_options_say(staged, two_clips, tmp_path):
+    bins, summary = tmp_path / "bins.yaml", tmp_path / "summary.json"
+    bins.write_text("later: [1, 1, 0, 0]")
+    options = ["--num-envs", "8", "--max-iterations", "1", "--num-mini-batches", "1", "--max-delay-ms", "10"]
+    options += ["--bin-probabilities", str(bins), "--resume", str(staged), "--json", str(summary)]
+    result = train(tmp_path / "run", two_clips, *options)
+    assert result.returncode == 0, result.stderr[-2000:]
+    (told,) = (line for line in result.stderr.splitlines() if line.startswith("resumed"))
+    assert "iteration 1, with other options; options that differ: " in told
+    assert "--max-delay-ms 10.0 (was 20.0)" in told and "--curriculum None (was" in told
+    assert "at iteration 1 of 1 already" in result.stderr
+    saved = load(tmp_path / "run", "model_000001.pt")["sampler"]
+    weights = dict(zip(saved["names"], saved["override"].reshape(2, 4).tolist(), strict=True))
+    assert weights == {"stand": [0.0] * 4, "later": [0.5, 0.5, 0.0, 0.0]}
+    assert saved["motion_weight"].tolist() == [1.0, 1.0]
+    found = json.loads(summary.read_text())
+    assert (found["rows"], found["summary"]["steps"], found["summary"]["iterations"]) == ([], 24 * 8, 1)
 
 
 def test_a_missing_clip_is_one_line_and_exit_2(tmp_path):

@@ -88,8 +88,16 @@ class BridgeClient:
         self._words[Word.ESTIMATE_RESETS] += 1
 
     def heartbeat(self) -> None:
-        """The operator is there; to be called at 5 Hz or more. Its loss for 0.5 s brakes an armed robot to standing."""
+        """The operator is there, whoever is armed: for a relay of their signal, as the ROS node is.
+
+        To be called at 5 Hz or more. Its loss for 0.5 s brakes an armed robot to standing.
+        """
         self._words[Word.OPERATOR_BEATS] += 1
+
+    def own_heartbeat(self) -> None:
+        """As `heartbeat`, of an operator who looks after this client alone: not a word while another one is armed."""
+        if not self.is_taken:
+            self.heartbeat()
 
     @property
     def holds(self) -> Hold:
@@ -123,7 +131,10 @@ class BridgeClient:
 
     def release(self) -> None:
         """Gives the lease back: the robot is disarmed and damps."""
-        self._words[Word.RELEASE_REQUEST] = self._lease
+        # Forgotten here and now, not when the writer has seen it: what is put from now on might meet the next lease.
+        if self._lease:
+            self._words[Word.RELEASE_REQUEST] = self._lease
+        self._lease = 0
 
     def estop(self) -> None:
         """Damping, latched, whoever holds the lease."""
@@ -132,9 +143,10 @@ class BridgeClient:
 
     def reset(self, timeout_s: float = 2.0) -> None:
         """Forgets the latched fault and the holds. RobotError if a cause is still there."""
-        self._words[Word.RESET_REQUESTS] += 1
-        wanted = int(self._words[Word.RESET_REQUESTS])
-        self._wait(lambda: int(self._words[Word.RESET_ANSWERS]) == wanted, timeout_s, "reset: no answer")
+        words = self._words
+        words[Word.RESET_REQUESTS] = secrets.randbits(63)  # no count, as for `estop`
+        # Whoever asks at the same time may have the last word; the answer to that one is the answer to all before.
+        self._wait(lambda: bool(words[Word.RESET_ANSWERS] == words[Word.RESET_REQUESTS]), timeout_s, "reset: no answer")
         refusal = self.status().get("reset_refusal") or self.fault
         if refusal:
             raise RobotError(f"reset: refused, still there: {refusal}")
@@ -159,8 +171,13 @@ class BridgeClient:
 
     @property
     def lease(self) -> int:
-        """The lease that this client has got or asked for; 0 before it has armed."""
+        """The lease that this client has got; 0 before it has armed, and when it has given it back."""
         return self._lease
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether another client holds the lease."""
+        return int(self._words[Word.LEASE]) not in (0, self._lease)
 
     @property
     def pids(self) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +47,10 @@ class BridgeConfig:
     def __post_init__(self) -> None:
         if self.is_hardware and self.limits.allows_stalls:
             raise ConfigError(f"{self.interface}: a stall allowance is for the simulated robot (lo); leave it out")
+        if not (math.isfinite(self.first_state_s) and self.first_state_s >= 0.0):
+            raise ConfigError(
+                f"s to wait for the robot (--wait) = {self.first_state_s:g}: must be a finite number, 0 or more"
+            )
         check_real_time_factor(self.real_time_factor, self.interface)
 
     @property

@@ -63,7 +63,8 @@ class BridgeCore:
         self._sequence = 0
         self._lease_base = self._lease_seq = self._lease_tick = 0
         self._wrong_lease_tick: int | None = None
-        self._answered = {word: int(memory.words[word]) for word in (Word.ESTOP_REQUESTS, Word.RESET_REQUESTS)}
+        # 0 as in the memory that the guardian made, not what stands there now: a stop pressed meanwhile still counts.
+        self._answered = {Word.ESTOP_REQUESTS: 0, Word.RESET_REQUESTS: 0}
         self._arm_answer = self._reset_answer = ""
         self._trip: Trip | None = None
         self._is_ending = False
@@ -232,13 +233,14 @@ class BridgeCore:
 
     def _reset(self) -> None:
         """Forgets what is over. What the watch still sees would latch again in the next tick."""
+        asked = int(self.memory.words[Word.RESET_REQUESTS])  # now: who asks meanwhile is answered in the next tick
         refusal = self.guard.reset() if self._trip is None else ": ".join(self._trip)
         self.holds.reset()
         self._reset_answer = "" if refusal is None else str(refusal)
         self.log.add("reset", self.tick_count, refused=self._reset_answer or None)
-        self._answered[Word.RESET_REQUESTS] = int(self.memory.words[Word.RESET_REQUESTS])
+        self._answered[Word.RESET_REQUESTS] = asked
         self.publish_status()
-        self.memory.words[Word.RESET_ANSWERS] = self._answered[Word.RESET_REQUESTS]
+        self.memory.words[Word.RESET_ANSWERS] = asked
 
     def _arm(self, lease: int, state: RobotState) -> None:
         """Grants the lease, or says in the status why not."""

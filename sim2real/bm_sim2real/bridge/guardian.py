@@ -53,14 +53,14 @@ class Guardian:
     """Starts the writer, watches it, and damps after it. `run` is the life of the process."""
 
     def __init__(self, config: BridgeConfig) -> None:
-        """RobotError if another bridge has the interface or DDS cannot use it."""
+        """RobotError if another bridge has the interface or DDS cannot use it, ConfigError if the log cannot be."""
+        self._log = EventLog(config.log, "guardian")  # first: so far there is nothing to give back
         self._memory = BridgeMemory.create(config.interface)
         self.realtime = make_realtime(priority=80)
         """What the system has granted, in words."""
         self._link = DdsLink(config.interface)
         self._dds = self._link.writer(config.robot.command_topic, load_sdk().LowCmd)
         self._config = dataclasses.replace(config, guardian_guid=self._dds.guid)
-        self._log = EventLog(config.log, "guardian")
         self._stop = Stop()
         signal.signal(signal.SIGUSR1, self._on_estop)
         self._child: subprocess.Popen[bytes] | None = None

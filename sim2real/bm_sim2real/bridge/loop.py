@@ -32,7 +32,8 @@ class BridgedLoop:
         start = time.perf_counter()
         command = self.machine.step(state)
         policy_s = time.perf_counter() - start
-        self.client.put(command)
+        if self.client.is_armed:  # else it would be a stranger's, in the mailbox of whoever is
+            self.client.put(command)
         self._policy.add(policy_s)
         if self._listener is not None:
             self._listener.on_step(state, self.machine, command.low, policy_s)
@@ -40,6 +41,11 @@ class BridgedLoop:
         if fault is not None and self.machine.fault is None:
             self.machine.latch(fault)
         self._watch_lease()
+
+    def reset(self) -> None:
+        """Forgets the bridge's fault and holds. RobotError if a cause is still there."""
+        self.client.reset()
+        self.machine.bridge_holds = self.client.holds  # or the next request would meet those of the last step
 
     def damp(self, seconds: float) -> None:
         """Gives the lease back, so that stiffness fades, and damps for that long. A dead bridge needs neither."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TextIO
 
 from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.joystick import Joystick
@@ -29,6 +30,27 @@ class Operator(Protocol):
         ...
 
 
+class Spoken:
+    """Words for a person, said in the first way that works. Never raises: nobody reads, and the robot still stands.
+
+    Terminals hang up, disks fill, and Ctrl-C ends `| tee` together with the run that is to end in good order.
+    """
+
+    def __init__(self, *ways: Callable[..., object]) -> None:
+        self._ways = list(ways)
+
+    def __call__(self, *words: Any) -> None:
+        """In the next way where one fails; not at all if none is left. KeyboardInterrupt goes through."""
+        for way in tuple(self._ways):
+            try:
+                way(*words)
+                return
+            except (OSError, SystemExit):  # rich makes a SystemExit of a closed pipe
+                self._ways.remove(way)
+            except Exception:  # a closed file, a letter that the terminal does not know
+                continue
+
+
 class OperatorConsole:
     """A terminal and, if there is one, a gamepad, looked at on a thread of its own.
 
@@ -43,14 +65,14 @@ class OperatorConsole:
         """`keys` is open; it is closed by whoever opened it."""
         self._client, self._keys, self._pad = client, keys, pad
         self._terminal_counts = terminal_counts
+        self._say = Spoken(lambda text: _write(sys.stdout, text), lambda text: _write(sys.stderr, text))
         self._answered, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
         self._thread.start()
 
     def ask(self, text: str) -> None:
-        """Without a terminal nothing is ever confirmed."""
-        sys.stdout.write(f"{text} [Enter; space = EMERGENCY STOP]\n")
-        sys.stdout.flush()
+        """Without a terminal nothing is ever confirmed. Goes to stderr where stdout is gone, and never raises."""
+        self._say(f"{text} [Enter; space = EMERGENCY STOP]\n")
         self._answered.clear()
 
     def has_answered(self) -> bool:
@@ -69,14 +91,14 @@ class OperatorConsole:
         if self._pad is not None:
             self._pad.poll()
             is_there = PAD_DEADMAN in self._pad.buttons
-            if PAD_ESTOP in self._pad.buttons:
+            if PAD_ESTOP in self._pad.buttons | self._pad.pressed:  # a tap may be over before anyone looks
                 pressed += _ESTOP
         if _ESTOP in pressed:
             self._client.estop()
         if _CONFIRM in pressed:
             self._answered.set()
         if is_there:
-            self._client.heartbeat()
+            self._client.own_heartbeat()
 
     def _run(self) -> None:
         while not self._ended.wait(_POLL_S):
@@ -108,4 +130,9 @@ class PatientOperator:
 
     def _run(self) -> None:
         while not self._ended.wait(_POLL_S):
-            self._client.heartbeat()
+            self._client.own_heartbeat()
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    stream.flush()

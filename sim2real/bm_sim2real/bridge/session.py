@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bm_core.errors import RobotError
 from bm_core.g1 import CONTROL_DT
 from bm_core.motion import MotionClip
 from bm_sim2real.bridge.loop import BridgedLoop
-from bm_sim2real.bridge.operator import Operator
+from bm_sim2real.bridge.operator import Operator, Spoken
+from bm_sim2real.holds import hold_names
 from bm_sim2real.modes import Mode
 from bm_sim2real.session import Report, SessionConfig
 
@@ -27,8 +29,9 @@ class BridgedSession:
         stops: Callable[[], int] = lambda: 0,
     ) -> None:
         """`stops`: how often the run has been asked to end. The first time it ends in good order: a robot that walks
-        brakes and stands until somebody holds the rope; once more, and it damps where it is."""
-        self._loop, self._operator, self._config, self._report = loop, operator, config, report
+        brakes and stands until somebody holds the rope; once more, and it damps where it is. `report` may fail: what it
+        raises would end in damping, and a robot that walks would fall because nobody can read about it."""
+        self._loop, self._operator, self._config, self._report = loop, operator, config, Spoken(report)
         self._stops, self._most_stops = stops, 0
         self._steps = 0
         self._mode: Mode | None = None
@@ -36,15 +39,21 @@ class BridgedSession:
     def run(self, clip: MotionClip | None) -> None:
         """The whole sequence; damps and disarms at the end, also after an exception.
 
-        RobotError if a fault of an earlier run is still there, or if arming is refused.
+        RobotError if another client is armed, if the bridge lacks what the policy needs, if a fault of an earlier run
+        is still there, or if arming is refused.
         """
         loop = self._loop
+        self._check_bridge()
         if loop.fault is not None:
             self._report(0.0, f"reset after {loop.fault}")
-            loop.client.reset()
+            loop.reset()
         self._confirm("Robot on the gantry, nobody within reach, remote in hand (B = damping). Arm?")
         if self._is_over:
+            self._report_fault()
             return
+        if loop.client.holds:  # of an earlier run; only now, as an operator who was lost holds the key again by now
+            self._report(self.time, f"reset after hold: {', '.join(hold_names(loop.client.holds))}")
+            loop.reset()
         loop.client.arm()
         try:
             try:
@@ -53,8 +62,7 @@ class BridgedSession:
             finally:
                 self._down()
         finally:
-            if loop.fault is not None:
-                self._report(self.time, f"fault: {loop.fault}")
+            self._report_fault()
             loop.damp(self._config.exit_damping_s)
             self._report(self.time, "damped, end")
 
@@ -66,6 +74,20 @@ class BridgedSession:
     @property
     def _is_over(self) -> bool:
         return self._loop.fault is not None or self._stops() > self._most_stops
+
+    def _check_bridge(self) -> None:
+        """Before anybody is asked: what would only show with the robot in the air, or disturb another client's."""
+        client = self._loop.client
+        guardian, writer = client.pids
+        name = f"{client.interface}: the bridge (processes {guardian} and {writer})"
+        if client.is_taken:
+            raise RobotError(f"{name} is armed by another client; end that one first")
+        if self._loop.machine.needs_base and client.status().get("estimates_base") is False:
+            raise RobotError(f"{name} estimates no base state, which this policy needs; end it (--no-estimator)")
+
+    def _report_fault(self) -> None:
+        if self._loop.fault is not None:
+            self._report(self.time, f"fault: {self._loop.fault}")
 
     def _up(self) -> None:
         machine, client = self._loop.machine, self._loop.client

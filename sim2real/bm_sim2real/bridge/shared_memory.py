@@ -55,7 +55,7 @@ class Word(IntEnum):
     ESTOP_REQUESTS = 11
     """Another number at each press (client)."""
     RESET_REQUESTS = 12
-    """Counts (client)."""
+    """Another number at each request (client)."""
     RESET_ANSWERS = 13
     """RESET_REQUESTS as seen by the writer (writer)."""
     RELEASE_REQUEST = 14

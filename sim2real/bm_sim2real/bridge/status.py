@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bm_sim2real.bridge.shared_memory import Word
@@ -11,6 +12,10 @@ from bm_sim2real.holds import hold_names
 
 if TYPE_CHECKING:
     from bm_sim2real.bridge.core import BridgeCore
+
+
+_LOG_NAME = 200
+"""Characters of the log's path: the status has room for some thousand bytes in all."""
 
 
 def bridge_status(core: BridgeCore) -> dict[str, Any]:
@@ -35,10 +40,19 @@ def bridge_status(core: BridgeCore) -> dict[str, Any]:
         "torso_imu_error": _known(watch.torso_imu_error),
         "estimate": None if core.estimate is None else core.estimate.status(),
         "is_dry_run": core.config.is_dry_run,
+        "user_control": core.config.user_control,
+        "estimates_base": core.config.estimates_base,
+        "needs_battery": core.config.needs_battery,
+        "log": log_name(core.config.log),
         "realtime": core.realtime,
         "timing_ms": core.timing_ms(),
         "late_ticks": core.late.counts,
     }
+
+
+def log_name(path: Path | None) -> str | None:
+    """The absolute path, of a long one its end; None without a log."""
+    return None if path is None else str(path.absolute())[-_LOG_NAME:]
 
 
 def _counters(core: BridgeCore) -> dict[str, Any]:

@@ -27,14 +27,18 @@ class TorsoImuCheck:
         self._limits = limits
         self._torso = BodyFromPelvis(_TORSO)
         self._ticks = self._bad = 0
+        self._fault: tuple[str, str] | None = None
         self.error = math.nan
         """rad, of the newest comparison."""
 
     def look(self, reading: LowState, torso: TorsoImu | None) -> tuple[str, str] | None:
-        """Once a tick: name and detail of the fault, if any."""
+        """Once a tick: name and detail of the fault, if any. Between two comparisons the last one counts."""
         self._ticks += 1
-        if self._ticks % EVERY:
-            return None
+        if self._ticks % EVERY == 0:
+            self._fault = self._compare(reading, torso)
+        return self._fault
+
+    def _compare(self, reading: LowState, torso: TorsoImu | None) -> tuple[str, str] | None:
         if torso is None:
             self._bad, self.error = 0, math.nan
             return None

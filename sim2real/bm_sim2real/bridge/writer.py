@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 
 from bm_core.errors import BmError
@@ -29,7 +30,11 @@ _PARENT_EVERY = 25
 def main(arguments: list[str]) -> int:
     """Exit code 0 after damping, or if told to end before the robot answered; 2 if it could not be reached."""
     config, memory = BridgeConfig.from_json(arguments[0]), BridgeMemory(int(arguments[1]))
-    log = EventLog(config.log, "writer")
+    try:
+        log = EventLog(config.log, "writer")
+    except BmError as error:
+        memory.status.write(json.dumps({"error": str(error)}).encode())
+        return COULD_NOT_RUN
     signals = _Signals()
     realtime = make_realtime(priority=70)
     robot = UnitreeRobot(config.robot)
@@ -66,10 +71,7 @@ def _run(core: BridgeCore, signals: _Signals) -> None:
     _keep_ticking(core, clock, signals, core.config.limits.release_ticks * core.robot.features.tick_dt)
     core.damp()
     _keep_ticking(core, clock, signals, core.config.limits.exit_damping_s)
-    try:
-        core.robot.hand_back()
-    except BmError as error:
-        core.log.add("hand_back_refused", core.tick_count, detail=str(error))
+    _hand_back(core, clock, signals)
     core.memory.words[Word.HAS_ENDED] = 1
     core.log.add("end", core.tick_count, status=core.status())
 
@@ -84,6 +86,26 @@ def _keep_ticking(core: BridgeCore, clock: WallClock, signals: _Signals, seconds
     end = time.perf_counter() + seconds / core.config.real_time_factor
     while time.perf_counter() < end:
         _tick(core, clock, signals)
+
+
+def _hand_back(core: BridgeCore, clock: WallClock, signals: _Signals) -> None:
+    """Ticks go on meanwhile: the service may take a second, and a writer that stands still is replaced in 20 ms."""
+    errors: list[Exception] = []
+
+    def call() -> None:
+        try:
+            core.robot.hand_back()
+        except Exception as error:  # a thread has nobody to raise to
+            errors.append(error)
+
+    thread = threading.Thread(target=call, name="hand back", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        _tick(core, clock, signals)
+    for error in errors:
+        if not isinstance(error, BmError):
+            raise error
+        core.log.add("hand_back_refused", core.tick_count, detail=str(error))
 
 
 class _GuardianWatch:

@@ -21,6 +21,8 @@ _ERRORS = {
     "joint_velocity_error_rad_s": ("joint rad/s", 1.0, ".2f"),
     "body_velocity_error_m_s": ("body m/s", 1.0, ".2f"),
 }
+_TAKEN = ("clip", "clips", "seconds")
+"""Keys of the document beside the labels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,8 @@ class EvalCompare:
     """One table of several evaluations, clip by clip and in total. Exit 0 compared, 2 other clips or no evaluations.
 
     Files are --json documents of bm eval tracking and bm eval isaaclab: MuJoCo, Newton and PhysX of one policy, or
-    several policies. Only clips that all of them played are compared.
+    several policies. Only clips that all of them played are compared. In a document each clip is played by one policy,
+    so none of --experts compare.
     """
 
     evaluations: tyro.conf.Positional[tuple[str, ...]]
@@ -39,7 +42,12 @@ class EvalCompare:
     def __call__(self) -> int:
         from bm_sim2real.result_json import write_result
 
-        columns = dict(_column(text) for text in self.evaluations)
+        columns: dict[str, dict[str, dict[str, Any]]] = {}
+        for text in self.evaluations:
+            label, path = _labelled(text)
+            if label in columns:
+                raise ConfigError(f"eval compare {text}: label {label!r} is given twice; write another LABEL=FILE")
+            columns[label] = _column(path)
         if len(columns) < 2:
             raise ConfigError("eval compare: at least two evaluations with different labels")
         rows = side_by_side(columns)
@@ -80,18 +88,42 @@ def totals(rows: Sequence[dict[str, Any]], labels: Sequence[str]) -> dict[str, A
     return summary
 
 
-def _column(text: str) -> tuple[str, dict[str, dict[str, Any]]]:
-    label, separator, file = text.partition("=")
+def _labelled(text: str) -> tuple[str, Path]:
+    """Label and file; ConfigError for a label that is empty or means something else in the document."""
+    first, separator, file = text.partition("=")
     path = Path(file if separator else text)
+    label = first.strip() if separator else path.stem
+    if not label or not path.name:
+        raise ConfigError(f"eval compare {text!r}: write LABEL=FILE, such as mujoco=m.json")
+    if label in _TAKEN:
+        raise ConfigError(f"eval compare {text}: label {label!r} is a key of the result; write another LABEL=FILE")
+    return label, path
+
+
+def _column(path: Path) -> dict[str, dict[str, Any]]:
+    """Cell by clip. ConfigError for another document, or one in which several policies play the same clip."""
     try:
-        rows = json.loads(path.read_text())["rows"]
-        clips = [row for row in rows if row.get("kind", "clip") == "clip"]
+        document = json.loads(path.read_text())
+        clips = [row for row in document["rows"] if row.get("kind", "clip") == "clip"]
         by_clip: dict[str, list[dict[str, Any]]] = {}
         for row in clips:
             by_clip.setdefault(row["clip"], []).append(row)
-        return label if separator else path.stem, {clip: _cell(group) for clip, group in by_clip.items()}
+        _refuse_several_policies(path, document, by_clip)
+        return {clip: _cell(group) for clip, group in by_clip.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: no --json document of bm eval tracking or isaaclab ({error})") from error
+
+
+def _refuse_several_policies(path: Path, document: dict[str, Any], by_clip: dict[str, list[dict[str, Any]]]) -> None:
+    # The rows have only names of files; two bundles of one name are told by the duel in the summary.
+    summary = document.get("summary") or {}
+    fought = list(summary.get("duel") or {})
+    fought += [clip for clip, group in by_clip.items() if len({row.get("policy") for row in group}) > 1]
+    if fought:
+        raise ConfigError(
+            f"{path}: several policies play {fought[0]} (--experts compare); make a document with --experts use and "
+            "one with --experts ignore, and compare these"
+        )
 
 
 def _cell(group: Sequence[dict[str, Any]]) -> dict[str, Any]:

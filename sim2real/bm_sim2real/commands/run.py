@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bm_sim2real.loop import ControlLoop
     from bm_sim2real.recorder import Recorder
     from bm_sim2real.robots.mujoco import MujocoRobot
+    from bm_sim2real.session import SessionConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,25 +78,32 @@ class Run:
         from bm_sim2real.session import Session, SessionConfig
 
         console = wide_console()
+        session = SessionConfig(stand_s=self.seconds)
         clips = self._clips()
 
         def report(time: float, text: str) -> None:
-            console.print(f"{time:7.2f} s  {text}")
+            console.print(f"{time:7.2f} s  {text}", markup=False)
 
         if self.robot == "hardware":
             if len(clips) > 1:
                 raise ConfigError("--motion-set: one motion a run on hardware; give --motion")
-            return self._run_hardware(console, clips[0] if clips else None, report)
+            return self._run_hardware(console, clips[0] if clips else None, session, report)
         robot, loop, recorder = self._build(clips)
         try:
-            Session(robot, loop, SessionConfig(stand_s=self.seconds), report).run(*clips)
+            Session(robot, loop, session, report).run(*clips)
         finally:
             if recorder is not None:
                 recorder.close(loop.notes())
             robot.close()
         return self._finish(console, loop.notes())
 
-    def _run_hardware(self, console: Console, clip: MotionClip | None, report: Callable[[float, str], None]) -> int:
+    def _run_hardware(
+        self,
+        console: Console,
+        clip: MotionClip | None,
+        session: SessionConfig,
+        report: Callable[[float, str], None],
+    ) -> int:
         from bm_core.data import shipped
         from bm_core.errors import ConfigError
         from bm_sim2real.bridge.config import BridgeConfig
@@ -121,7 +129,7 @@ class Run:
             bridge=bridge,
             assumes_yes=self.yes,
             joystick=self.joystick,
-            seconds=self.seconds,
+            session=session,
             record=self.record,
             provider=self.provider,
         )
@@ -130,10 +138,10 @@ class Run:
     def _finish(self, console: Console, notes: dict[str, Any]) -> int:
         from bm_sim2real.result_json import write_result
 
-        _print_notes(console, notes)
         passed = notes["fault"] is None
-        if self.json is not None:
+        if self.json is not None:  # first: it has a place of its own where stdout may be gone
             write_result(self.json, command="run", rows=[], summary=notes, passed=passed)
+        _print_notes(console, notes)
         return 0 if passed else 1
 
     def _clips(self) -> list[MotionClip]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bm_sim2real.joystick import Joystick
     from bm_sim2real.process_signals import Stop
     from bm_sim2real.recorder import Recorder
+    from bm_sim2real.session import SessionConfig
     from bm_sim2real.state_machine import StateMachine
     from bm_sim2real.terminal_keys import TerminalKeys
 
@@ -33,7 +34,7 @@ class HardwareRun:
     """Nobody is asked; only for the simulated robot."""
     joystick: Path | None
     """Gamepad of the operator: LB is the deadman, B the emergency stop."""
-    seconds: float
+    session: SessionConfig
     record: Path | None
     provider: str
 
@@ -42,7 +43,7 @@ class HardwareRun:
         import signal
 
         from bm_core.errors import ConfigError
-        from bm_sim2real.bridge.launch import bridge_client
+        from bm_sim2real.bridge.launch import bridge_client, log_elsewhere
         from bm_sim2real.bridge.realtime import make_realtime
         from bm_sim2real.joystick import Joystick
         from bm_sim2real.process_signals import Stop
@@ -60,9 +61,12 @@ class HardwareRun:
         # A terminal that hangs up must not drop a robot: it goes on as long as the deadman is held, else it is braked.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         with bridge_client(config) as client, TerminalKeys() as keys:
-            granted = client.status().get("realtime", "")
-            dry = ", DRY RUN" * config.is_dry_run
+            status = client.status()
+            dry = ", DRY RUN" * bool(status.get("is_dry_run"))
+            granted = status.get("realtime", "")
             report(0.0, f"bridge: processes {client.pids[0]} and {client.pids[1]}{dry}; {granted}")
+            if warning := log_elsewhere(config, status):
+                report(0.0, warning)
             stop = Stop()
             report(0.0, f"policy: {make_realtime(priority=50)}")
             if config.needs_deadman:
@@ -106,12 +110,10 @@ class HardwareRun:
     ) -> dict[str, Any]:
         from bm_sim2real.bridge.loop import BridgedLoop
         from bm_sim2real.bridge.session import BridgedSession
-        from bm_sim2real.session import SessionConfig
 
         loop = BridgedLoop(client, machine, recorder)
-        config = SessionConfig(stand_s=self.seconds)
         try:
-            BridgedSession(loop, operator, config, report, lambda: stop.count).run(clip)
+            BridgedSession(loop, operator, self.session, report, lambda: stop.count).run(clip)
         finally:
             notes = loop.notes()
             if recorder is not None:

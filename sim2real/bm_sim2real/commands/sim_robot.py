@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from bm_sim2real.process_signals import Stop
+    from bm_sim2real.robots.gantry import Gantry
     from bm_sim2real.robots.imu_errors import ImuErrors
     from bm_sim2real.robots.mujoco import MujocoRobot
     from bm_sim2real.robots.unitree.remote_input import GamepadRemote, KeyboardRemote
@@ -95,7 +96,7 @@ class SimRobot:
         check_real_time_factor(self.real_time_factor)
         console = wide_console()
         console.print(make_realtime(priority=60))
-        robot, wire = self._build()
+        robot, wire, gantry = self._build()
         console.print(f"SIMULATED G1 on {LOOPBACK}, DDS domain {domain_of(LOOPBACK)}; {load_sdk().found}")
         stop = Stop()
         if self.ignore_interrupt:
@@ -104,7 +105,7 @@ class SimRobot:
             with TerminalKeys() as keys:
                 if self.remote == "keyboard":
                     console.print(HELP if keys.is_open else "no terminal: no keyboard remote")
-                timing = self._serve(robot, wire, stop, self._remote(keys))
+                timing = self._serve(robot, wire, gantry, stop, self._remote(keys))
         finally:
             wire.close()
             robot.close()
@@ -122,9 +123,9 @@ class SimRobot:
             return None
         return KeyboardRemote(keys) if self.remote == "keyboard" else GamepadRemote(Joystick(self.remote))
 
-    def _build(self) -> tuple[MujocoRobot, SimulatedG1]:
+    def _build(self) -> tuple[MujocoRobot, SimulatedG1, Gantry]:
         from bm_sim2real.robots.mujoco import MujocoRobot
-        from bm_sim2real.robots.simulation_config import TICK_MS, SimulationConfig
+        from bm_sim2real.robots.simulation_config import SimulationConfig
         from bm_sim2real.robots.unitree.channel import ChannelConfig
         from bm_sim2real.robots.unitree.simulated import Silence, SimulatedG1, WireConfig
 
@@ -138,8 +139,8 @@ class SimRobot:
         )
         channel = ChannelConfig(
             loss=self.packet_loss,
-            delay_ticks=self.latency_ms // TICK_MS,
-            jitter_ticks=self.jitter_ms // TICK_MS,
+            delay_ticks=_ticks("--latency-ms", self.latency_ms),
+            jitter_ticks=_ticks("--jitter-ms", self.jitter_ms),
             duplicated=self.duplicated,
             reordered=self.reordered,
         )
@@ -150,12 +151,18 @@ class SimRobot:
             charge=self.battery,
             seed=self.seed,
         )
+        gantry = self._gantry(robot)
         robot.connect()
         if self.start == "hang":
             robot.hang()
         wire = SimulatedG1(robot, config)
         wire.switcher.active = self.service
-        return robot, wire
+        return robot, wire, gantry
+
+    def _gantry(self, robot: MujocoRobot) -> Gantry:
+        from bm_sim2real.robots.gantry import Gantry
+
+        return Gantry(robot, self.lower_after, _ROPE_S, self.lift_after)
 
     def _imu_errors(self) -> ImuErrors:
         import dataclasses
@@ -170,20 +177,23 @@ class SimRobot:
         return dataclasses.replace(errors, seed=self.seed, **changes)
 
     def _serve(
-        self, robot: MujocoRobot, wire: SimulatedG1, stop: Stop, remote: KeyboardRemote | GamepadRemote | None
+        self,
+        robot: MujocoRobot,
+        wire: SimulatedG1,
+        gantry: Gantry,
+        stop: Stop,
+        remote: KeyboardRemote | GamepadRemote | None,
     ) -> str:
         """Ticks in real time until told to stop; the period as text."""
         import signal
         import time
 
-        from bm_sim2real.robots.gantry import Gantry
         from bm_sim2real.robots.simulation_config import TICK_DT
         from bm_sim2real.robots.truth_log import TruthLog
         from bm_sim2real.timing import WallClock
         from bm_sim2real.timing_window import TimingWindow
 
         clock = WallClock(TICK_DT / self.real_time_factor)
-        gantry = Gantry(robot, self.lower_after, _ROPE_S, self.lift_after)
         picked_up: list[int] = []
         signal.signal(signal.SIGUSR1, lambda number, _: picked_up.append(number))
         periods, ticks, truth = TimingWindow(), 0, TruthLog(self.truth)
@@ -193,7 +203,7 @@ class SimRobot:
             if picked_up:
                 picked_up.clear()
                 robot.pick_up()
-                gantry = Gantry(robot, self.lower_after, _ROPE_S, self.lift_after)
+                gantry = self._gantry(robot)
             if remote is not None and ticks % _REMOTE_EVERY == 0:
                 wire.remote = remote.read()
             wire.tick()
@@ -204,3 +214,13 @@ class SimRobot:
             before, ticks = now, ticks + 1
         truth.close()
         return ", ".join(f"{name} {value:.2f}" for name, value in periods.percentiles_ms().items()) + " ms"
+
+
+def _ticks(option: str, milliseconds: int) -> int:
+    """ConfigError unless it is a whole number of ticks."""
+    from bm_core.errors import ConfigError
+    from bm_sim2real.robots.simulation_config import TICK_MS
+
+    if milliseconds < 0 or milliseconds % TICK_MS:
+        raise ConfigError(f"{option} {milliseconds}: must be a multiple of {TICK_MS} ms, the robot's tick, and >= 0")
+    return milliseconds // TICK_MS

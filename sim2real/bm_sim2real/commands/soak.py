@@ -70,6 +70,8 @@ class Soak:
         console.print(_late_table(result))
         played, faults = result.client["played"], result.client["faults"]
         console.print(f"{played} motions played, {len(faults)} faults: {'; '.join(faults[:5]) or 'none'}")
+        if not played:
+            console.print("no motion came to its end, which is no pass: give more --minutes")
         console.print("passed" if passed else "FAILED")
         return 0 if passed else 1
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from bm_core.g1 import G1
 from bm_core.state import LowCommand, RobotState
-from bm_sim2real.fuzzing.oracle import harmful
+from bm_sim2real.fuzzing.oracle import harmful, jumps_on_entry
 from bm_sim2real.fuzzing.report import FuzzReport
 from bm_sim2real.guard import CommandGuard
 from bm_sim2real.mailbox import PolicyCommand
@@ -63,6 +63,7 @@ def _chunk(rng: np.random.Generator, count: int, report: FuzzReport) -> None:
     modes, jumps, lengths = rng.integers(len(_MODES), size=count), rng.integers(-3, 8, count), rng.random(count)
     written = {name: np.zeros((count, len(G1.joint_names))) for name in _FIELDS}
     guard, seq, zero = CommandGuard(start_mode=Mode.RUNNING), 0, np.zeros(3)
+    entries = np.zeros(count, dtype=bool)
     for k in range(count):
         index = report.tried + k
         seq += int(jumps[k])
@@ -80,6 +81,7 @@ def _chunk(rng: np.random.Generator, count: int, report: FuzzReport) -> None:
             pelvis_gyro_b=zero,
             pelvis_acc_b=zero,
         )
+        was_damping = guard.view is not None and guard.view.mode is Mode.DAMPING
         try:
             out = guard.tick(state, command)
         except Exception as error:  # whatever it is, it would have ended the writer
@@ -88,12 +90,16 @@ def _chunk(rng: np.random.Generator, count: int, report: FuzzReport) -> None:
             continue
         for name in _FIELDS:
             written[name][k] = getattr(out, name)
+        entries[k] = was_damping and guard.view is not None and guard.view.mode is not Mode.DAMPING
         if guard.fault is None:
             report.accepted += 1
         else:
+            entries[k] = False
             report.answer(guard.fault.name)
             guard, seq = CommandGuard(start_mode=Mode.RUNNING), 0
     q, dq, tau, kp, kd = (written[name] for name in _FIELDS)
     for k in np.flatnonzero(harmful(q, dq, tau, kp, kd, joint_pos, joint_vel)):
         report.find(report.tried + int(k), "a command beyond the limits left the guard")
+    for k in np.flatnonzero(entries & jumps_on_entry(q, dq, tau, kp, kd, joint_pos, joint_vel)):
+        report.find(report.tried + int(k), "the first command after damping was not where the robot is")
     report.tried += count

@@ -20,6 +20,8 @@ MOST_DAMPING = 8.0
 """kd of a damping frame, N m s/rad."""
 END_MARGIN = 0.05
 """rad from a joint's end."""
+ENTRY_STEP = 0.01
+"""rad from the measured position within which the first target after damping lies: 0.1 rad in 20 ms, a tick's share."""
 _ROUNDING = 2e-3
 """Of the effort limit: commands travel as 32-bit floats."""
 
@@ -55,3 +57,20 @@ def harmful(
     within &= ((joint_pos >= low + END_MARGIN) | (torque >= -slack)).all(axis=1)
     within &= (kp >= 0.0).all(axis=1) & (kd >= 0.0).all(axis=1)
     return ~(is_finite & (damps | within))
+
+
+def jumps_on_entry(
+    q: Array, dq: Array, tau: Array, kp: Array, kd: Array, joint_pos: Array, joint_vel: Array
+) -> NDArray[np.bool_]:
+    """(N,) True for first frames after damping with a target that is not where the robot is; arguments as `harmful`.
+
+    A target that was moved for the sake of the torque may lie further away: the torque is then at one of its limits.
+    """
+    low, high, effort = mjcf_limits()
+    with np.errstate(all="ignore"):
+        torque = kp * (q - joint_pos) + kd * (dq - joint_vel) + tau
+        slack = _ROUNDING * effort + 1e-6 * kp
+        is_limited = np.abs(torque) >= effort - slack
+        is_limited |= ((joint_pos > high - END_MARGIN) | (joint_pos < low + END_MARGIN)) & (np.abs(torque) <= slack)
+        is_near = np.abs(q - joint_pos) <= ENTRY_STEP + 1e-9
+    return (~(is_near | is_limited | (kp == 0.0))).any(axis=1)

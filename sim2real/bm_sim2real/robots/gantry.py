@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bm_core.errors import ConfigError
 from bm_core.g1 import G1
 from bm_core.state import LowCommand
 from bm_sim2real.robots.mujoco import MujocoRobot
@@ -15,6 +16,7 @@ from bm_sim2real.robots.simulation_config import TICK_DT
 
 _STIFF = 0.5
 """Fraction of the nominal stiffness from which a leg counts as carried by its motors."""
+_MOST_S = 3600.0
 _LOWER_S = 1.0
 _LOWER_M = 0.06
 """1 cm more than the clearance under the soles."""
@@ -31,8 +33,12 @@ class Gantry:
     def __init__(self, robot: MujocoRobot, lower_after: float, hold: float = 0.0, lift_after: float = 0.0) -> None:
         """`lower_after` in s of stiff motors, 0 = never; `hold` in s for which it still holds the lowered robot.
 
-        `lift_after` in s of lying with soft motors, after which it picks the robot up again; 0 = never.
+        `lift_after` in s of lying with soft motors, after which it picks the robot up again; 0 = never. ConfigError for
+        a time that is none.
         """
+        for name, seconds in {"lower_after": lower_after, "hold": hold, "lift_after": lift_after}.items():
+            if not 0.0 <= seconds <= _MOST_S:
+                raise ConfigError(f"gantry: {name} = {seconds:g} s: must be 0 (never) to {_MOST_S:g} s")
         self._robot = robot
         self._hold_ticks = round(lower_after / TICK_DT)
         self._lower_ticks = round(_LOWER_S / TICK_DT)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 @contextmanager
 def simulated_env(cfg: TrackingEnvCfg) -> Iterator[ManagerBasedRLEnv]:
     """Launches what the physics of `cfg` needs, and closes the environment whatever happens."""
-    from isaaclab.app import launch_simulation
     from isaaclab.envs import ManagerBasedRLEnv
 
     from bm_training.tracking.newton_overflow import silence_overflow
+    from bm_training.tracking.simulation import simulation
 
-    with launch_simulation(cfg, None):
+    with simulation(cfg):
         env = ManagerBasedRLEnv(cfg)
         try:
             silence_overflow(env)

@@ -50,7 +50,7 @@ def teacher_task(
 ) -> TaskConfig:
     """The task whose observation `teacher` knows, with starts uniform over the motions' seconds and weights."""
     from bm_training.sampling import AdaptiveSamplerConfig, SamplingMode
-    from bm_training.tracking.env_cfg import PHYSICS_DT, Backend, TaskConfig
+    from bm_training.tracking.env_cfg import Backend, TaskConfig, delay_steps
 
     return TaskConfig(
         load_motions=motions.on_device,
@@ -60,7 +60,7 @@ def teacher_task(
         seed=seed,
         state_estimation=teacher.state_estimation,
         reference_window=teacher.reference_window,
-        max_delay_steps=round(max_delay_ms / (1000.0 * PHYSICS_DT)),
+        max_delay_steps=delay_steps(max_delay_ms),
         sampler=AdaptiveSamplerConfig(mode=SamplingMode.UNIFORM),
     )
 

@@ -97,7 +97,9 @@ class TrainDiffusion:
     def __call__(self) -> int:
         started = time.monotonic()
         from bm_training.diffusion.rollout_file import load_collections
+        from bm_training.tracking.checkpoint import check_run_dir
 
+        check_run_dir(self.run_dir, self.resume)
         folders = [Path(part) for part in self.data.split(",")]
         manifests, rollouts = load_collections(folders, verify=self.verify)
         for folder, manifest in zip(folders, manifests, strict=True):

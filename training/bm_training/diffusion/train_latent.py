@@ -49,6 +49,9 @@ class TrainLatent:
 
     def __call__(self) -> int:
         started = time.monotonic()
+        from bm_training.tracking.checkpoint import check_run_dir
+
+        check_run_dir(self.run_dir, can_resume=False)
         motions = self.clips.load()
         from bm_training.diffusion.collector import collection_env_cfg
         from bm_training.diffusion.simulated_env import simulated_env

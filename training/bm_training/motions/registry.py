@@ -11,11 +11,13 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bm_core.errors import ConfigError, one_line
 from bm_core.motion import find_clips
+from bm_training.comma_list import named_parts
 
 ROOT_VARIABLE = "BM_REGISTRY"
 _DEFAULT_ALIAS = "latest"
@@ -59,10 +61,39 @@ def registry_root() -> Path:
 def resolve(names: str, root: Path | None = None) -> list[Path]:
     """Motion files for registry names between commas, downloaded only if they are not there yet.
 
-    Raises ConfigError naming the folder that was looked in and what would fill it.
+    Raises ConfigError for an empty name, else naming the folder that was looked in and what would fill it.
     """
     folder = root or registry_root()
-    return [_file(parse_registry_name(text), folder) for text in names.split(",") if text.strip()]
+    return [_file(name, folder) for name in parse_registry_names(names)]
+
+
+def parse_registry_names(names: str) -> list[RegistryName]:
+    """Registry names between commas. Raises ConfigError for an empty one and for one that is named twice."""
+    parsed = [parse_registry_name(text) for text in named_parts("--registry-name", names.split(","))]
+    doubled = [name.artifact for name in parsed if parsed.count(name) > 1]
+    if doubled:
+        raise ConfigError(f"--registry-name: {doubled[0]} is named twice; name each motion once")
+    return parsed
+
+
+def clip_names(names: Sequence[RegistryName]) -> list[str]:
+    """What their clips are called: the motion, with the alias where several are called so, then with the collection.
+
+    The files say nothing: each is motion.npz. Raises ConfigError if even that leaves two alike.
+    """
+    ways: tuple[Callable[[RegistryName], str], ...] = (
+        lambda name: name.motion,
+        lambda name: f"{name.motion}_{name.alias}",
+        lambda name: f"{name.collection}_{name.motion}_{name.alias}",
+        lambda name: f"{name.organisation}_{name.collection}_{name.motion}_{name.alias}",
+    )
+    chosen = [ways[0](name) for name in names]
+    for way in ways[1:]:
+        chosen = [way(name) if chosen.count(own) > 1 else own for name, own in zip(names, chosen, strict=True)]
+    for name, own in zip(names, chosen, strict=True):
+        if chosen.count(own) > 1:
+            raise ConfigError(f"--registry-name {name.artifact}: another clip is called {own}, too; take one of them")
+    return chosen
 
 
 def _file(name: RegistryName, root: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,13 +26,13 @@ class SimilarMotions:
     """Instead of files: a motion set, by name or as a .yaml file."""
     motion_root: Path | None = None
     """Folder that ${MOTIONS} stands for in a motion set; default: the variable BM_MOTIONS."""
-    threshold: float = 0.35
-    """Frames nearer than this count as the same. 1 is a clearly other pose or speed (0.3 rad, 0.5 m/s, 0.1 m); two
-    people's walks are 0.3 apart."""
+    threshold: float = 0.5
+    """Frames nearer than this in pose and in speed count as the same. 1 is a clearly other pose or speed (0.3 rad,
+    0.1 m, 0.5 m/s, 1 rad/s); two people's walks are 0.7 apart, two retargets of one capture 0.4."""
     redundant: float = 0.9
-    """A clip of which at least this share lies in another one is named as redundant."""
+    """A clip of which at least this share lies in another one is named as redundant, 0 to 1."""
     png: Path | None = None
-    """Also draw the table of all pairs."""
+    """Also draw the table of all pairs; must end in .png."""
     json: Path | None = None
     """Also write rows, and the whole matrix, as one JSON document."""
 
@@ -39,6 +40,7 @@ class SimilarMotions:
         from bm_training.motions.commands import _console, _line
         from bm_training.motions.similarity import similarity
 
+        self._check()
         result = similarity(self._clips(), self.threshold)
         if self.json is not None:
             self._write(result, self.json)
@@ -52,6 +54,17 @@ class SimilarMotions:
         for i, j in result.redundant(self.redundant):
             _line(f"{result.names[i]}: {result.covered[i, j]:.0%} of it lies in {result.names[j]}")
         return 0
+
+    def _check(self) -> None:
+        """ConfigError for options that make no sense, before minutes of comparing."""
+        from bm_core.errors import ConfigError
+
+        if not 0.0 < self.threshold < math.inf:
+            raise ConfigError(f"--threshold {self.threshold:g}: a number of units above 0 expected, such as 0.5")
+        if not 0.0 < self.redundant <= 1.0:
+            raise ConfigError(f"--redundant {self.redundant:g}: a share above 0, at most 1, expected, such as 0.9")
+        if self.png is not None and self.png.suffix != ".png":
+            raise ConfigError(f"--png {self.png}: must end in .png")
 
     def _clips(self) -> list[MotionClip]:
         from bm_core.errors import ConfigError

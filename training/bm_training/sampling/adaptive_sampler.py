@@ -120,6 +120,10 @@ class AdaptiveSampler:
         """Failures (`amount`, float64) counted for the bins `index`; duplicates add up."""
         self._pending[_FAILURES].index_add_(0, index, amount)
 
+    def drop_pending(self) -> None:
+        """Forget what has been counted since the last `end_iteration`: those episodes are taken back."""
+        self._pending = torch.zeros_like(self._pending)
+
     @property
     def failures(self) -> Tensor:
         """F, (B,): discounted failures up to the last `end_iteration`."""

@@ -7,6 +7,9 @@ from enum import Enum
 
 from bm_core.errors import ConfigError
 
+MAX_BIN_S = 3600.0
+"""Longer than any clip: one bin a clip."""
+
 
 class SamplingMode(str, Enum):
     """How start frames are drawn."""
@@ -65,7 +68,7 @@ class AdaptiveSamplerConfig:
     """PPO iterations after which an episode counts half."""
 
     def __post_init__(self) -> None:
-        _require(self.bin_s > 0.0, "bin_s", self.bin_s, "> 0 s")
+        _require(0.0 < self.bin_s <= MAX_BIN_S, "bin_s", self.bin_s, f"> 0 s, at most {MAX_BIN_S:g} s")
         _require(self.kernel_size >= 1, "kernel_size", self.kernel_size, ">= 1 (1 switches the kernel off)")
         _require(0.0 < self.kernel_gamma <= 1.0, "kernel_gamma", self.kernel_gamma, "in (0, 1]")
         _require(0.0 <= self.uniform_ratio <= 1.0, "uniform_ratio", self.uniform_ratio, "in [0, 1]")

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from bm_core.errors import ConfigError
 from bm_training.sampling.adaptive_sampler import SamplerSnapshot
-from bm_training.sampling.bin_history import BinAxis
+from bm_training.sampling.bin_history import BinAxis, BinSnapshot
 
 _MAX_LABELS = 40
 _DPI = 100
@@ -39,9 +39,7 @@ def _draw(axis: BinAxis, snapshots: Sequence[SamplerSnapshot]) -> FigureCanvasAg
         raise ConfigError(f"heat map: needs at least one snapshot, each of the table's {num_bins} bins")
     iterations = np.array([snapshot.iteration for snapshot in snapshots], dtype=float)
     rate = np.stack([snapshot.failure_rate for snapshot in snapshots], axis=1)
-    # Probability against plain weight x duration: a bare probability would show mostly which bins are short.
-    base = np.array(axis.base)[:, None]
-    emphasis = np.stack([snapshot.probability for snapshot in snapshots], axis=1) / np.maximum(base, 1e-12)
+    emphasis = np.stack([_emphasis(axis, snapshot) for snapshot in snapshots], axis=1)
 
     # A figure of its own, not pyplot's: no global state, no display.
     canvas = FigureCanvasAgg(Figure(figsize=(12.0, 7.0), dpi=_DPI, layout="constrained"))
@@ -52,13 +50,28 @@ def _draw(axis: BinAxis, snapshots: Sequence[SamplerSnapshot]) -> FigureCanvasAg
     return canvas
 
 
+def _emphasis(axis: BinAxis, snapshot: SamplerSnapshot) -> np.ndarray:
+    """(B,) probability against plain weight x duration: a bare one would show mostly which bins are short.
+
+    0 where nothing is drawn, NaN where something is although the base says nothing: by hand, or in a file of an older
+    version, which knew only the weights of a curriculum's first stage.
+    """
+    base = snapshot.base if isinstance(snapshot, BinSnapshot) else np.array(axis.base)
+    probability = snapshot.probability.astype(float)
+    unknown = np.where(probability > 0.0, np.nan, 0.0)
+    return np.where(base > 0.0, probability / np.where(base > 0.0, base, 1.0), unknown)
+
+
 def _panel(axes: Axes, iterations: np.ndarray, values: np.ndarray, *, title: str) -> None:
     # Cell borders half-way between snapshots, so that uneven spacing keeps its place on the axis.
     middle = 0.5 * (iterations[1:] + iterations[:-1])
     edges = np.concatenate([[iterations[0] - 0.5], middle, [iterations[-1] + 0.5]])
     rows = np.arange(len(values) + 1)
     # Square root: late in training rates of some percent are what matters, beside early ones near 1.
-    mesh = axes.pcolormesh(edges, rows, values, norm=PowerNorm(0.5, 0.0, float(values.max())), cmap="magma")
+    highest = float(np.nanmax(values, initial=0.0)) or 1.0
+    shown = np.ma.masked_invalid(values)
+    mesh = axes.pcolormesh(edges, rows, shown, norm=PowerNorm(0.5, 0.0, highest), cmap="magma")
+    axes.set_facecolor("lightgrey")  # of what is not known
     axes.set(title=title, xlabel="iteration", ylim=(len(values), 0))
     axes.figure.colorbar(mesh, ax=axes)
 

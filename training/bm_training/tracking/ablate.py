@@ -58,9 +58,10 @@ class Ablate:
         from bm_training.tracking.ablation import AblationPlan, completes_in_mujoco, first_completion, summarize
         from bm_training.tracking.ablation import table_lines as lines_of
 
+        self._check()
         plan = AblationPlan(
             out=self.out,
-            clips=tuple(Path(part.strip()) for part in self.motions.split(",")),
+            clips=self._clips(),
             modes=self.modes,
             seeds=self.seeds,
             max_iterations=self.max_iterations,
@@ -81,6 +82,31 @@ class Ablate:
             write_result(self.json, command="train ablate", rows=rows, summary=summary, passed=True)
         sys.stdout.write("\n".join(lines_of(summary, self.modes)) + "\n")
         return 0
+
+    def _check(self) -> None:
+        from bm_core.errors import ConfigError
+
+        for name, value in (("--parallel", self.parallel), ("--num-envs", self.num_envs)):
+            if value < 1:
+                raise ConfigError(f"{name} {value}: must be at least 1")
+        if not self.modes:
+            raise ConfigError("--modes: no sampling mode; name at least one")
+
+    def _clips(self) -> tuple[Path, ...]:
+        """Files that are there and can be played: a training must not end at the last clip of many for a typing error.
+
+        Raises ConfigError or ClipError.
+        """
+        from bm_core.errors import ConfigError
+        from bm_core.motion import load_clip
+        from bm_training.comma_list import named_parts
+
+        paths = tuple(Path(part) for part in named_parts("--motions", self.motions.split(",")))
+        for path in paths:
+            if path.is_dir():
+                raise ConfigError(f"--motions: {path} is a folder; name its clips, each is trained by itself")
+            load_clip(path)
+        return paths
 
     def _train(self, plan: AblationPlan) -> None:
         """Each run in a process of its own, `parallel` at once; ConfigError names the log of the first that fails."""

@@ -32,10 +32,11 @@ class CheckpointFolder:
         return self.run_dir / _FOLDER
 
     def save(self, state: dict[str, Any], iteration: int) -> Path:
-        """Write model_NNNNNN.pt and remove what is too old."""
+        """Write model_NNNNNN.pt and remove what is too old: only numbers up to this one, whoever wrote the others."""
         path = self.folder / f"model_{iteration:06d}.pt"
         _write(state, path)
-        for old in self.numbered()[: -self.keep_last]:
+        past = [file for file in self.numbered() if _number(file) <= iteration]
+        for old in past[: -self.keep_last]:
             old.unlink()
         return path
 
@@ -56,8 +57,8 @@ class CheckpointFolder:
         return state if state.get("iteration") == iteration else None
 
     def numbered(self) -> list[Path]:
-        """model_*.pt, oldest first."""
-        return sorted(self.folder.glob("model_*.pt"))
+        """model_N.pt, oldest first."""
+        return sorted((file for file in self.folder.glob("model_*.pt") if _number(file) >= 0), key=_number)
 
 
 def find_checkpoint(run_or_file: Path) -> Path:
@@ -68,6 +69,30 @@ def find_checkpoint(run_or_file: Path) -> Path:
     if not found:
         raise ConfigError(f"{run_or_file}: neither a checkpoint nor a run with {_FOLDER}/model_*.pt in it")
     return found[-1]
+
+
+def run_of(checkpoint: Path) -> Path:
+    """Folder of the run that a checkpoint lies in."""
+    return checkpoint.resolve().parent.parent
+
+
+def check_run_dir(run_dir: Path, resume: Path | None = None, *, can_resume: bool = True) -> None:
+    """ConfigError if `run_dir` holds a run already, unless `resume` (run or checkpoint) goes on from its newest state.
+
+    Two runs in one folder would prune each other's checkpoints and mix their logs. So would a run that goes back to an
+    older checkpoint of its own: that one needs another folder.
+    """
+    numbered = CheckpointFolder(run_dir=run_dir).numbered()
+    if not numbered:
+        return
+    path = None if resume is None else find_checkpoint(resume)
+    if path is None or run_of(path) != run_dir.resolve():
+        remedy = "--resume it, or give another --run-dir" if can_resume else "give another --run-dir"
+        raise ConfigError(f"{run_dir}: holds a run already ({numbered[-1].name}); {remedy}")
+    if path.resolve() != numbered[-1].resolve() and _iteration_in(path) < _number(numbered[-1]):
+        raise ConfigError(
+            f"{path}: its run has gone on to {numbered[-1].name}; resume from that, or give another --run-dir"
+        )
 
 
 def load_checkpoint(path: Path, device: str) -> dict[str, Any]:
@@ -99,6 +124,18 @@ def set_random_states(states: dict[str, Any]) -> None:
     torch.set_rng_state(states["torch"].cpu())
     if states["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"].cpu())
+
+
+def _number(path: Path) -> int:
+    """model_000250.pt -> 250; -1 for other names."""
+    digits = path.stem.removeprefix("model_")
+    return int(digits) if digits.isdecimal() else -1
+
+
+def _iteration_in(path: Path) -> int:
+    """Iterations, or steps of a diffusion model, that a checkpoint of any name has behind it."""
+    state = load_checkpoint(path, "cpu")
+    return int(state.get("iteration", state.get("step", 0)))
 
 
 def _write(state: dict[str, Any], path: Path) -> None:

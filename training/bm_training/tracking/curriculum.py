@@ -26,6 +26,7 @@ from typing import Any
 from bm_core.errors import ConfigError
 from bm_core.strict_yaml import read_yaml
 
+_LAST_ITERATION = 1.0e9
 _KEYS = ("name", "motions", "at_iteration", "at_completion", "termination_scale")
 
 
@@ -43,10 +44,12 @@ class Stage:
     termination_scale: float = 1.0
     """Factor on the thresholds that end an episode, from this stage on."""
 
-    def is_due(self, iteration: int, completion: float) -> bool:
-        """Whether it begins now, the stage before it being the present one."""
+    def is_due(self, iteration: int, completion: float | None) -> bool:
+        """Whether it begins now, the stage before it being the present one; completion None: not known yet."""
         by_time = self.at_iteration is not None and iteration >= self.at_iteration
-        return by_time or (self.at_completion is not None and completion >= self.at_completion)
+        if completion is None or self.at_completion is None:
+            return by_time
+        return by_time or completion >= self.at_completion
 
 
 class Curriculum:
@@ -78,8 +81,8 @@ class Curriculum:
             for weight, first in zip(self._weights, self._first_stage, strict=True)
         ]
 
-    def advance(self, iteration: int, completion: float) -> bool:
-        """Begin the next stage if it is due, one a call; whether it was."""
+    def advance(self, iteration: int, completion: float | None) -> bool:
+        """Begin the next stage if it is due, one a call; whether it was. Completion None: not known yet."""
         is_last = self.stage + 1 >= len(self.stages)
         if is_last or not self.stages[self.stage + 1].is_due(iteration, completion):
             return False
@@ -117,7 +120,7 @@ def _stage(where: str, item: Any) -> Stage:
         or not all(isinstance(pattern, str) for pattern in motions)
     ):
         raise ConfigError(f"{where}: motions = {motions!r}: a list of patterns expected")
-    iteration = _number(where, item, "at_iteration", above=0.0, limit=float("inf"))
+    iteration = _number(where, item, "at_iteration", above=0.0, limit=_LAST_ITERATION)
     return Stage(
         name=str(item["name"]),
         motions=tuple(motions),

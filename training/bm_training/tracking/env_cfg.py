@@ -21,6 +21,7 @@ from isaaclab.sim import SimulationCfg
 from isaaclab.terrains import TerrainImporterCfg
 from isaaclab.utils import configclass
 
+from bm_core.errors import ConfigError
 from bm_core.g1 import ANCHOR_BODY, CONTROL_DT, END_EFFECTORS
 from bm_core.observation_terms import ObservationTerm, tracker_terms
 from bm_training.sampling import AdaptiveSamplerConfig, StartStateConfig
@@ -32,6 +33,8 @@ from bm_training.tracking.robot_usd import ground_usd
 
 PHYSICS_DT = 0.005
 DECIMATION = round(CONTROL_DT / PHYSICS_DT)
+MAX_DELAY_MS = 1000.0 * DECIMATION * PHYSICS_DT
+"""One control period: a target that came later would be replaced before it is applied."""
 
 _SENSOR = "contact_forces"
 
@@ -78,12 +81,26 @@ class TaskConfig:
     sampler: AdaptiveSamplerConfig = AdaptiveSamplerConfig()
     start_state: StartStateConfig = StartStateConfig()
 
+    def __post_init__(self) -> None:
+        if self.num_envs < 1:
+            raise ConfigError(f"num_envs = {self.num_envs}: must be >= 1")
+        if not 0 <= self.max_delay_steps <= DECIMATION:
+            raise ConfigError(f"max_delay_steps = {self.max_delay_steps}: must be 0..{DECIMATION} physics steps")
+
     @property
     def terms(self) -> tuple[ObservationTerm, ...]:
         """The policy's observation, as the bundle's contract names it."""
         return tracker_terms(
             state_estimation=self.state_estimation, window_steps=self.reference_window, motions=self.motion_ids
         )
+
+
+def delay_steps(max_delay_ms: float) -> int:
+    """Physics steps of --max-delay-ms. ConfigError for what cannot be simulated as it is asked for."""
+    step_ms = 1000.0 * PHYSICS_DT
+    if not 0.0 <= max_delay_ms <= MAX_DELAY_MS or max_delay_ms % step_ms != 0.0:
+        raise ConfigError(f"--max-delay-ms {max_delay_ms:g}: 0 to {MAX_DELAY_MS:g} in steps of {step_ms:g} ms")
+    return round(max_delay_ms / step_ms)
 
 
 @configclass

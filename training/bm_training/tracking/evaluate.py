@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from contextlib import redirect_stdout
@@ -60,6 +61,7 @@ class EvaluateIsaacLab:
     def __call__(self) -> int:
         from bm_sim2real.result_json import write_result
 
+        self._check()
         motions = self.clips.load()
         started = time.monotonic()
         evaluation, policy = self._evaluate(motions)
@@ -84,6 +86,17 @@ class EvaluateIsaacLab:
         return 0 if passed else 1
 
     # -- parts
+
+    def _check(self) -> None:
+        """ConfigError for an option that leaves nothing to evaluate, before the simulation takes a minute to start."""
+        from bm_core.errors import ConfigError
+        from bm_core.g1 import CONTROL_DT
+
+        least = {"num_envs": 1, "repeats": 1, "starts_per_bin": 0, "episode_s": CONTROL_DT, "bin_s": CONTROL_DT}
+        for name, limit in least.items():
+            value = getattr(self, name)
+            if value is not None and not limit <= value < math.inf:
+                raise ConfigError(f"--{name.replace('_', '-')} {value:g}: must be at least {limit:g}")
 
     def _evaluate(self, motions: LoadedMotionSet) -> tuple[IsaacEvaluation, PolicySource]:
         import torch

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bm_core.errors import ConfigError
 from bm_core.motion import MotionClip, find_clips, load_clip
 from bm_core.motion_set import load_clips, load_motion_set, motion_set_sha256
+from bm_training.comma_list import named_parts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,14 +96,40 @@ def repeated(motions: LoadedMotionSet, minutes: float) -> LoadedMotionSet:
 
 
 def motion_set_of_paths(paths: Sequence[str], root: Path | None = None) -> LoadedMotionSet:
-    """Files and folders, below `root` or as they are; weights 1, no roles: those need a motion set."""
+    """Files and folders, below `root` or as they are; weights 1, no roles: those need a motion set.
+
+    Raises ConfigError for an empty path (a comma too many) or two clips of one name, ClipError for a faulty file.
+    """
     clips: list[MotionClip] = []
-    for path in paths:
+    files: dict[str, Path] = {}
+    parts = named_parts("--motions", paths)
+    for path in parts:
         below = root / path if root is not None and (root / path).exists() else Path(path)
-        clips += [load_clip(file) for file in find_clips(below)]
-    names = [clip.name for clip in clips]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise ConfigError(f"--motions: clip {doubled[0]} occurs twice; name each once")
-    name = "+".join(Path(path).stem for path in paths)[:60]
-    return LoadedMotionSet(name=name, clips=tuple(clips), weights=(1.0,) * len(clips), roles=(Role.OTHER,) * len(clips))
+        for file in find_clips(below):
+            clip = load_clip(file)
+            if clip.name in files:
+                raise ConfigError(
+                    f"--motions: {files[clip.name]} and {file} are both named {clip.name}; leave one out or rename it"
+                )
+            clips.append(clip)
+            files[clip.name] = file
+    return _plain_set(clips, [Path(path).stem for path in parts])
+
+
+def motion_set_of_registry(names: str, root: Path | None = None) -> LoadedMotionSet:
+    """Registry names between commas, each clip named after its motion; weights 1, no roles. Errors as `resolve`."""
+    from bm_training.motions.registry import clip_names, parse_registry_names, resolve
+
+    called = clip_names(parse_registry_names(names))
+    files = resolve(names, root)
+    clips = [replace(load_clip(file), name=name) for file, name in zip(files, called, strict=True)]
+    return _plain_set(clips, called)
+
+
+def _plain_set(clips: Sequence[MotionClip], names: Sequence[str]) -> LoadedMotionSet:
+    return LoadedMotionSet(
+        name="+".join(names)[:60],
+        clips=tuple(clips),
+        weights=(1.0,) * len(clips),
+        roles=(Role.OTHER,) * len(clips),
+    )

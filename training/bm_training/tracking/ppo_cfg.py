@@ -43,6 +43,12 @@ class PpoConfig:
             raise ConfigError("num_steps_per_env must be >= 2 and num_mini_batches >= 1")
         if self.init_std is not None and not 0.0 < self.init_std < math.inf:
             raise ConfigError(f"init_std = {self.init_std}: a number above 0")
+        for name in ("learning_rate", "desired_kl"):
+            value = getattr(self, name)
+            if not 0.0 < value < math.inf:
+                raise ConfigError(f"{name} = {value}: a number above 0")
+        if not math.isfinite(self.entropy_coef):
+            raise ConfigError(f"entropy_coef = {self.entropy_coef}: a number")
 
     def as_rsl_rl(self, multi_gpu: dict[str, int] | None) -> dict[str, Any]:
         """A fresh dict for `PPO.construct_algorithm`, which pops keys out of it."""

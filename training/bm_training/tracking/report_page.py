@@ -29,13 +29,14 @@ def report_html(record: RunRecord, made: str) -> str:
 
         caption = (
             "A row is one bin of a clip, time runs to the right. Left: how often an episode that passes a bin fails "
-            "in it. Right: how much likelier than by weight and duration it is drawn as a start."
+            "in it. Right: how much likelier than by its weight then and its duration it is drawn as a start; grey: "
+            "not known."
         )
         picture = _picture(heatmap_png(record.axis, record.snapshots), "failure rate and probability of each bin")
         parts.append(_section("Bins of the sampler", picture + f"<p class=muted>{escape(caption)}</p>"))
-        parts.append(_section("Likeliest starts now", _bins_table(record)))
+        parts.append(_section(f"Likeliest starts at iteration {record.snapshots[-1].iteration}", _bins_table(record)))
     if record.motions:
-        parts.append(_section("Motions", _motions_table(record)))
+        parts.append(_section(f"Motions at iteration {record.motions_iteration}", _motions_table(record)))
     body = "".join(parts)
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"

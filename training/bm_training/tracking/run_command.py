@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bm_training.tracking.env_cfg import TaskConfig
     from bm_training.tracking.motion_set import LoadedMotionSet
     from bm_training.tracking.ppo_cfg import PpoConfig
+    from bm_training.tracking.run_start import RunStart
     from bm_training.tracking.runner import Runner
     from bm_training.tracking.runner_config import RunnerConfig
     from bm_training.tracking.tracking_env import TrackingEnv
@@ -82,16 +84,19 @@ class TrackingRun:
 
         if self.resume is not None and self.init_from is not None:
             raise ConfigError("--resume continues a run, --init-from begins another: give one of them")
-        motions = self.clips.load()
+        from bm_training.tracking.checkpoint import check_run_dir
         from bm_training.tracking.distributed import join
 
+        # Before the ranks meet: later the first one may have written a checkpoint already.
+        check_run_dir(self.run_dir, self.resume)
+        motions = self.clips.load()
         ranks = join(self.device)
         try:
-            values = self._train(motions, ranks, started)
+            runner, values = self._train(motions, ranks, started)
         finally:
             ranks.close()
         if self.json is not None and ranks.is_first:
-            self._write_summary(self.json, values)
+            self._write_summary(self.json, runner, values)
         return 0
 
     # -- what commands differ in
@@ -107,13 +112,8 @@ class TrackingRun:
 
     def task(self, motions: LoadedMotionSet, ranks: Ranks) -> TaskConfig:
         """The environment."""
-        from bm_core.errors import ConfigError
-        from bm_training.tracking.env_cfg import PHYSICS_DT, Backend, TaskConfig
+        from bm_training.tracking.env_cfg import Backend, TaskConfig, delay_steps
 
-        try:
-            window = () if self.reference_window == "none" else tuple(map(int, self.reference_window.split(",")))
-        except ValueError as error:
-            raise ConfigError(f"--reference-window {self.reference_window}: frames such as 4,8,16, or none") from error
         return TaskConfig(
             load_motions=motions.on_device,
             num_envs=self.num_envs,
@@ -121,10 +121,10 @@ class TrackingRun:
             device=ranks.device,
             seed=self.seed + 1000 * ranks.rank,
             state_estimation=self.state_estimation,
-            reference_window=window,
+            reference_window=_window(self.reference_window),
             motion_ids=tuple(clip.name for clip in motions.clips) if self.motion_id else (),
             solver_owns_loop=self.solver_loop,
-            max_delay_steps=round(self.max_delay_ms / (1000.0 * PHYSICS_DT)),
+            max_delay_steps=delay_steps(self.max_delay_ms),
             sampler=self.sampler.config(),
         )
 
@@ -136,33 +136,58 @@ class TrackingRun:
 
     # -- parts
 
-    def _train(self, motions: LoadedMotionSet, ranks: Ranks, started: float) -> dict[str, float]:
-        from isaaclab.app import launch_simulation
-
+    def _train(self, motions: LoadedMotionSet, ranks: Ranks, started: float) -> tuple[Runner, dict[str, float]]:
+        """The runner after the last iteration, and that iteration's scalars."""
         from bm_training.tracking.env_cfg import tracking_env_cfg
+        from bm_training.tracking.simulation import simulation
         from bm_training.tracking.tracking_env import TrackingEnv
 
-        task = self.task(motions, ranks)
+        # All that can be refused without a simulator, before there is one and before there is a folder.
+        config, task, start = self._config(started), self.task(motions, ranks), self._start(motions, ranks)
         env_cfg = tracking_env_cfg(task)
-        # An argument called `physics` here would silently replace the physics config (isaaclab 3.0.0): pass none.
-        with launch_simulation(env_cfg, None):
+        with simulation(env_cfg):
             env = TrackingEnv(env_cfg)
             try:
-                runner = self.runner(env, self._config(started), ranks, self._provenance(motions))
-                self._prepare(runner, motions, ranks)
+                runner = self.runner(env, config, ranks, self._provenance(motions))
+                self._prepare(runner, start, ranks)
                 if ranks.is_first:
                     self._write_contract(task, motions, runner)
                 with stopped_by_signals(runner.stop):
                     values = runner.learn()
                 if ranks.is_first:
                     self._write_contract(task, motions, runner)
-                return values
             finally:
                 env.close()
+        return runner, values
+
+    def _start(self, motions: LoadedMotionSet, ranks: Ranks) -> RunStart:
+        """What the run begins with. ConfigError for what it cannot begin with."""
+        from bm_core.errors import ConfigError
+        from bm_training.tracking.run_start import read_start
+
+        self.ppo()
+        if self.num_mini_batches > self.num_steps_per_env * self.num_envs:
+            raise ConfigError(f"--num-mini-batches {self.num_mini_batches}: more than there are steps in a rollout")
+        return read_start(
+            motions,
+            bin_s=self.sampler.config().bin_s,
+            bin_probabilities=self.sampler.bin_probabilities,
+            curriculum=self.curriculum,
+            checkpoint=self.init_from if self.resume is None else self.resume,
+            is_resumed=self.resume is not None,
+            device=ranks.device,
+        )
 
     def _config(self, started: float) -> RunnerConfig:
+        from bm_core.errors import ConfigError
         from bm_training.tracking.runner_config import RunnerConfig
 
+        if self.max_minutes is not None and math.isnan(self.max_minutes):
+            raise ConfigError("--max-minutes nan: a number expected")
+        if self.wandb_project is not None:
+            from bm_training.tracking.training_log import check_wandb
+
+            check_wandb()
         return RunnerConfig(
             run_dir=self.run_dir,
             max_iterations=self.max_iterations,
@@ -172,39 +197,44 @@ class TrackingRun:
             wandb_project=self.wandb_project,
         )
 
-    def _prepare(self, runner: Runner, motions: LoadedMotionSet, ranks: Ranks) -> None:
+    def _prepare(self, runner: Runner, start: RunStart, ranks: Ranks) -> None:
         """Sampler by hand, curriculum, earlier networks."""
-        if self.sampler.bin_probabilities is not None:
-            runner.override_bins(self.sampler.bin_probabilities)
-        if self.curriculum is not None:
-            from bm_training.tracking.curriculum import Curriculum, read_curriculum
-
-            names = [clip.name for clip in motions.clips]
-            runner.follow(Curriculum(read_curriculum(self.curriculum), names, motions.weights))
-        self._load(runner, ranks)
-
-    def _load(self, runner: Runner, ranks: Ranks) -> None:
-        from bm_training.tracking.checkpoint import find_checkpoint, load_checkpoint
-
+        if start.curriculum is not None:
+            runner.follow(start.curriculum)
+        if start.bin_weights is not None:
+            runner.override_bins(start.bin_weights)
         if self.resume is not None:
-            path = find_checkpoint(self.resume)
-            run = self.resume if self.resume.is_dir() else path.parents[1]
-            is_exact = runner.resume(load_checkpoint(path, ranks.device), run)
-            how = "exactly" if is_exact else "with new episodes"
-            report(f"resumed {path} at iteration {runner.iteration}, {how}")
-        elif self.init_from is not None:
-            path = find_checkpoint(self.init_from)
-            new = runner.warm_start(load_checkpoint(path, ranks.device))
-            report(f"networks of {path}; new observation blocks: {new}")
+            self._resume(runner, start, ranks)
+            return
+        if start.curriculum is not None or start.bin_weights is not None:
+            runner.start_anew()
+        if start.state is not None:
+            new = runner.warm_start(start.state)
+            report(f"networks of {start.checkpoint}; new observation blocks: {new}")
+
+    def _resume(self, runner: Runner, start: RunStart, ranks: Ranks) -> None:
+        from bm_training.tracking.checkpoint import run_of
+        from bm_training.tracking.run_start import differing_options
+
+        assert start.checkpoint is not None and start.state is not None
+        differing = differing_options(start.state, self._options())
+        is_exact = runner.resume(start.state, run_of(start.checkpoint))
+        how = "with new episodes" if not is_exact else "with other options" if differing else "exactly"
+        options = f"; options that differ: {', '.join(differing)}" if differing else ""
+        report(f"resumed {start.checkpoint} at iteration {runner.iteration}, {how}{options}")
+        if runner.iteration >= self.max_iterations and ranks.is_first:
+            report(f"at iteration {runner.iteration} of {self.max_iterations} already: nothing to train")
+
+    def _options(self) -> dict[str, str]:
+        return {name: str(value) for name, value in _flat(dataclasses.asdict(self)).items()}
 
     def _provenance(self, motions: LoadedMotionSet) -> dict[str, Any]:
-        options = {name: str(value) for name, value in _flat(dataclasses.asdict(self)).items()}
         return {
             "commit": repository_commit(),
             "command": self.command,
             "motion_set": motions.name,
             "motion_set_sha256": motions.sha256,
-            "options": options,
+            "options": self._options(),
         }
 
     def _write_contract(self, task: TaskConfig, motions: LoadedMotionSet, runner: Runner) -> None:
@@ -220,15 +250,31 @@ class TrackingRun:
         )
         atomic_write_text(self.run_dir / "checkpoints" / "contract.json", g1_contract(task.terms, training).to_json())
 
-    def _write_summary(self, path: Path, values: dict[str, float]) -> None:
+    def _write_summary(self, path: Path, runner: Runner, values: dict[str, float]) -> None:
         from bm_sim2real.result_json import write_result
 
         summary = {
-            "steps": int(values.get("time/steps", 0)),
+            "steps": runner.steps,
             "steps_per_second": values.get("time/steps_per_second", 0.0),
-            "iterations": int(values.get("time/iteration", 0)),
+            "iterations": runner.iteration,
         }
-        write_result(path, command=self.command, rows=[values], summary=summary, passed=True)
+        rows = [values] if values else []  # none: it was at its last iteration already
+        write_result(path, command=self.command, rows=rows, summary=summary, passed=True)
+
+
+def _window(text: str) -> tuple[int, ...]:
+    """Frames of --reference-window. ConfigError for anything but ascending numbers above 0, or none."""
+    from bm_core.errors import ConfigError
+
+    if text == "none":
+        return ()
+    try:
+        window = tuple(map(int, text.split(",")))
+    except ValueError as error:
+        raise ConfigError(f"--reference-window {text}: frames such as 4,8,16, or none") from error
+    if window[0] < 1 or any(later <= earlier for earlier, later in zip(window, window[1:], strict=False)):
+        raise ConfigError(f"--reference-window {text}: frames above 0 in ascending order, such as 4,8,16, or none")
+    return window
 
 
 def _flat(options: dict[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class RunRecord:
     snapshots: tuple[SamplerSnapshot, ...]
     motions: tuple[MotionRow, ...]
     """Highest failure rate first."""
+    motions_iteration: int | None
+    """Of the failure rates in `motions`; None if there are none."""
     training: dict[str, Any]
     """The contract's account of the training; empty if there is none yet."""
 
@@ -63,12 +65,14 @@ def read_run(run_dir: Path) -> RunRecord:
         axis, snapshots = read_bin_history(run_dir)
     except ConfigError:  # a run of an older version, or one that is too young
         axis, snapshots = None, ()
+    motion_lines = _lines(run_dir / MOTIONS_FILE)
     return RunRecord(
         name=run_dir.resolve().name,
         lines=tuple(lines),
         axis=axis,
         snapshots=tuple(snapshots),
-        motions=_motions(run_dir / MOTIONS_FILE),
+        motions=_motions(motion_lines),
+        motions_iteration=int(motion_lines[-1]["iteration"]) if motion_lines else None,
         training=_training(run_dir / "checkpoints" / "contract.json"),
     )
 
@@ -85,8 +89,7 @@ def _lines(file: Path) -> list[dict[str, Any]]:
     return [by_iteration[iteration] for iteration in sorted(by_iteration)]
 
 
-def _motions(file: Path) -> tuple[MotionRow, ...]:
-    lines = _lines(file)
+def _motions(lines: Sequence[dict[str, Any]]) -> tuple[MotionRow, ...]:
     if not lines:
         return ()
     errors: dict[str, dict[str, float]] = {}

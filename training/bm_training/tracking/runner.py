@@ -13,7 +13,6 @@ import torch
 from rsl_rl.algorithms import PPO
 
 from bm_core.errors import ConfigError
-from bm_training.sampling import read_bin_weights
 from bm_training.sampling.bin_history import bin_axis
 from bm_training.tracking.checkpoint import FORMAT, CheckpointFolder, random_states, set_random_states
 from bm_training.tracking.command import motion_command
@@ -57,8 +56,10 @@ class Runner:
         self.alg: PPO = PPO.construct_algorithm(self.env.get_observations(), self.env, cfg, ranks.device)
         self._statistics = RolloutStatistics(env)
         self._folder = CheckpointFolder(run_dir=config.run_dir, keep_last=config.keep_last)
-        self._log = TrainingLog(config.run_dir if ranks.is_first else None, report, config.wandb_project)
+        self._report = report
+        self._log = TrainingLog(None, report)  # until `learn`: what is refused before leaves no folder
         self._stages: Stages | None = None
+        self._bin_weights: Tensor | None = None
         self.iteration = 0
         """Finished iterations."""
         self.steps = 0
@@ -76,17 +77,25 @@ class Runner:
         """Save and end after the iteration that runs now (also from a signal handler)."""
         self._is_stopping = True
 
-    def override_bins(self, file: Path) -> None:
-        """Draw starts by the weights in `file` (bm_training.sampling.manual_bins), whatever happens."""
-        sampler = self._motion.sampler
-        sampler.override(read_bin_weights(file, sampler.names, sampler.bins))
+    def override_bins(self, weights: Tensor) -> None:
+        """Draw starts by these bin weights (B,), whatever happens and whatever is resumed."""
+        self._bin_weights = weights
+        self._motion.sampler.override(weights)
 
     def follow(self, curriculum: Curriculum) -> None:
         """Practise only the motions of its present stage; before `resume`, which continues in the stage of then."""
-        self._stages = Stages(curriculum, self.env.env)
+        self._stages = Stages(curriculum, self.env.env, self.ppo.num_steps_per_env)
+
+    def start_anew(self) -> None:
+        """Take back the episodes that began before `override_bins` or `follow`: none of them has made a step."""
+        self._motion.sampler.drop_pending()
+        self.env.env.reset()
 
     def learn(self) -> dict[str, float]:
-        """Run until max_iterations, the deadline or `stop`; returns the last iteration's scalars."""
+        """Run until max_iterations, the deadline or `stop`; returns the last iteration's scalars, {} without one."""
+        self._log = TrainingLog(
+            self.config.run_dir if self._ranks.is_first else None, self._report, self.config.wandb_project
+        )
         if self._is_fresh:
             # Otherwise all environments would time out, and be reset, in the same step for a long while.
             random_age = torch.randint_like(self.env.episode_length_buf, high=int(self.env.max_episode_length))
@@ -193,10 +202,12 @@ class Runner:
 
     def _save_if_due(self, values: dict[str, float]) -> None:
         if self.iteration % self.config.save_interval == 0:
-            self._save()
             score = values.get("reward/total", 0.0) * (1.0 - values.get("episode/failed", 1.0))
-            if score > self._best and self._ranks.is_first:
-                self._best = score
+            is_best = score > self._best and self._ranks.is_first
+            if is_best:
+                self._best = score  # before anything is saved: a resumed run compares with it
+            self._save()
+            if is_best:
                 self._folder.save_best(self._state())
 
     def _save(self) -> None:
@@ -225,6 +236,7 @@ class Runner:
             "layouts": self.layouts,
             "sampler": self._motion.sampler.state_dict(),
             "stage": 0 if self._stages is None else self._stages.curriculum.stage,
+            "stage_begun": 0 if self._stages is None else self._stages.begun,
             "random": random_states(),
             "provenance": self._provenance,
         }
@@ -234,6 +246,7 @@ class Runner:
 
         With the environment file of that checkpoint in `run_dir` also robots and random states: True, what follows is
         what would have followed (env_state.py). Else episodes start anew, at frames that the restored sampler draws.
+        Statistics are those of then; motion weights, curriculum and bin weights by hand are this run's.
         """
         if old_layouts(state) != self.layouts:
             raise ConfigError(
@@ -242,9 +255,9 @@ class Runner:
         if tuple(state["ppo"]["hidden_dims"]) != tuple(self.ppo.hidden_dims):
             raise ConfigError(f"resume: hidden_dims are {state['ppo']['hidden_dims']} in the checkpoint; give the same")
         self.alg.load(state["alg"], None, strict=True)
-        self._motion.sampler.load_state_dict(state["sampler"])
-        if self._stages is not None:
-            self._stages.continue_at(state.get("stage", 0))  # older checkpoints have none
+        if self._stages is not None:  # older checkpoints have neither of the two
+            self._stages.continue_at(state.get("stage", 0), state.get("stage_begun", state["iteration"]))
+        self._load_sampler(state["sampler"])
         set_random_states(state["random"])
         self.iteration, self.steps, self._best = state["iteration"], state["steps"], state["best"]
         self._is_fresh = False
@@ -260,10 +273,18 @@ class Runner:
     def _restore(self, kept: dict[str, Any], sampler: dict[str, Any]) -> None:
         """Go on where `kept` (of `_environment`) and `sampler` were taken; robots have been reset."""
         restore_env(self.env.env, kept["env"])
-        self._motion.sampler.load_state_dict(sampler)  # the reset has counted its own episodes
+        self._load_sampler(sampler)  # the reset has counted its own episodes
         self._statistics.load_episode_state(kept["statistics"])
         self._motion.generator.set_state(kept["generator"])
         set_random_states(kept["random"])
+
+    def _load_sampler(self, state: dict[str, Any]) -> None:
+        """Statistics and random state; what is practised is as this run's options say."""
+        sampler = self._motion.sampler
+        sampler.load_state_dict(state)
+        stages = self._stages
+        sampler.set_motion_weights(self._motion.library.motion_weight if stages is None else stages.curriculum.weights)
+        sampler.override(self._bin_weights)
 
     def warm_start(self, state: dict[str, Any]) -> dict[str, list[str]]:
         """Begin a new run with the networks of another; returns the new observation blocks of each group.

@@ -6,6 +6,7 @@ The runs see equal samples and are judged alike: whole clips, and uniform starts
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +17,11 @@ import numpy as np
 import tyro
 
 from bm_core.errors import ConfigError
+from bm_training.comma_list import named_parts
 from bm_training.run_control import run_as_module
 
+_NEEDED = ("policy_steps", "completion_rate", "uniform_completion_rate", "bin_failure_rate", "body_error_m")
+"""Numbers that a summary must have."""
 _SHOWN = {
     "completion_rate": "completion",
     "uniform_completion_rate": "completion, uniform starts",
@@ -61,7 +65,7 @@ def compare(groups: Sequence[tuple[str, Sequence[Path]]]) -> list[dict[str, Any]
         raise ConfigError("compare: no evaluation given; write LABEL=FILE,FILE")
     keys = [_bins(document)[0] for _, _, document in documents]
     for (_, path, _), key in zip(documents, keys, strict=True):
-        if key != keys[0] or not key:
+        if key != keys[0]:
             raise ConfigError(
                 f"{path}: its bins are not those of {documents[0][1]}; evaluate both with the same options"
             )
@@ -73,7 +77,7 @@ def compare(groups: Sequence[tuple[str, Sequence[Path]]]) -> list[dict[str, Any]
             "label": label,
             "file": path.name,
             "policy_steps": document["summary"]["policy_steps"],
-            **{key: document["summary"][key] for key in _SHOWN if key in document["summary"]},
+            **{key: document["summary"][key] for key in _NEEDED if key in _SHOWN},
             "own_worst_tenth": float(np.sort(rate)[::-1][:count].mean()),
             "common_worst_tenth": float(rate[common].mean()),
         }
@@ -97,21 +101,45 @@ def _group(text: str) -> tuple[str, list[Path]]:
     label, separator, files = text.partition("=")
     if not separator or not label or not files:
         raise ConfigError(f"{text}: write LABEL=FILE,FILE, such as adaptive=a0.json,a1.json")
-    return label, [Path(file) for file in files.split(",")]
+    return label, [Path(file) for file in named_parts(text, files.split(","))]
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """ConfigError for a file that cannot be read and for anything but an evaluation with bins."""
     try:
         document = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not a readable JSON document: {error}") from error
-    if not isinstance(document, dict) or "worst_tenth_failure_rate" not in document.get("summary", {}):
-        raise ConfigError(f"{path}: no evaluation with bins; make it with bm eval isaaclab --json")
+    fault = _fault(document)
+    if fault:
+        raise ConfigError(f"{path}: no evaluation with bins ({fault}); make it with bm eval isaaclab --json")
     return document
 
 
+def _fault(document: Any) -> str:
+    """What a document lacks; empty: nothing."""
+    parts = document if isinstance(document, dict) else {}
+    summary, rows = parts.get("summary"), parts.get("rows")
+    if not isinstance(summary, dict) or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return "summary and rows expected"
+    missing = [key for key in _NEEDED if not _is_number(summary.get(key))]
+    if missing:
+        return f"{missing[0]} = {summary.get(missing[0])!r} in its summary, a number expected"
+    bins = [row for row in rows if row.get("kind") == "bin"]
+    if not bins:
+        return "no row is of a bin"
+    wrong = [row for row in bins if not (_is_number(row.get("start_s")) and _is_number(row.get("failure_rate")))]
+    if wrong or not all(isinstance(row.get("clip"), str) for row in bins):
+        return "a bin needs clip, start_s and failure_rate"
+    return ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _bins(document: dict[str, Any]) -> tuple[list[tuple[str, float]], list[float]]:
-    rows = [row for row in document["rows"] if row["kind"] == "bin"]
+    rows = [row for row in document["rows"] if row.get("kind") == "bin"]
     return [(row["clip"], row["start_s"]) for row in rows], [row["failure_rate"] for row in rows]
 
 

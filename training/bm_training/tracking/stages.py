@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from bm_core.g1 import CONTROL_DT
 from bm_training.sampling import Attribution
 from bm_training.tracking.command import motion_command
 
@@ -20,22 +22,33 @@ _TERMINATIONS = ("anchor_pos", "anchor_ori", "ee_body_pos")
 class Stages:
     """One curriculum on one environment."""
 
-    def __init__(self, curriculum: Curriculum, env: ManagerBasedRLEnv) -> None:
+    def __init__(self, curriculum: Curriculum, env: ManagerBasedRLEnv, num_steps_per_env: int) -> None:
+        """`num_steps_per_env`: control steps of an iteration."""
         self.curriculum = curriculum
+        self.begun = 0
+        """Finished iterations when the present stage began."""
+        self._iterations = math.ceil(EPISODE_S / (num_steps_per_env * CONTROL_DT))
         self._sampler = motion_command(env).sampler
         self._terms = [env.termination_manager.get_term_cfg(name) for name in _TERMINATIONS]
         self._thresholds = [term.params["threshold"] for term in self._terms]
         self._apply()
 
     def step(self, iteration: int, mean_failure_rate: float) -> dict[str, float]:
-        """After an iteration and the sampler's statistics of it; scalars for the log."""
+        """After an iteration and the sampler's statistics of it; scalars for the log.
+
+        Completion counts from one episode length on: before that hardly anything has ended, what nobody has tried
+        counts as failing every other time, and episodes under way count as if they had completed.
+        """
         done = completion(mean_failure_rate, self._sampler.config.bin_s, self._sampler.config.attribution)
-        if self.curriculum.advance(iteration, done):
+        is_known = iteration - self.begun >= self._iterations
+        if self.curriculum.advance(iteration, done if is_known else None):
+            self.begun = iteration
             self._apply()
         return {"curriculum/stage": float(self.curriculum.stage), "curriculum/completion": done}
 
-    def continue_at(self, stage: int) -> None:
-        """After a resume."""
+    def continue_at(self, stage: int, begun: int) -> None:
+        """After a resume, in a stage that began after `begun` iterations."""
+        self.begun = begun
         self.curriculum.stage = min(stage, len(self.curriculum.stages) - 1)
         self._apply()
 

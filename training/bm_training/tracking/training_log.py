@@ -57,8 +57,7 @@ class TrainingLog:
         """The sampler's table: into bins.jsonl, and as a heat map over time to the boards."""
         if self._run_dir is None:
             return
-        BinHistory(self._run_dir, axis).add(snapshot)
-        self._snapshots.append(snapshot)
+        self._snapshots.append(BinHistory(self._run_dir, axis).add(snapshot))
         if len(self._snapshots) % _PICTURE_INTERVAL or (self._board is None and self._wandb is None):
             return
         try:
@@ -115,17 +114,24 @@ class TrainingLog:
             self._wandb.finish()
 
 
+def check_wandb() -> None:
+    """ConfigError without wandb."""
+    try:
+        import wandb  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            "--wandb-project: wandb is not installed; pip install wandb, or leave the option out"
+        ) from error
+
+
 def start_wandb(project: str, run_dir: Path) -> Any:
     """A W&B run that writes below `run_dir`: offline unless WANDB_MODE says otherwise.
 
     ConfigError without wandb, or if it cannot be begun.
     """
-    try:
-        import wandb
-    except ImportError as error:
-        raise ConfigError(
-            "--wandb-project: wandb is not installed; pip install wandb, or leave the option out"
-        ) from error
+    check_wandb()
+    import wandb
+
     mode = os.environ.get("WANDB_MODE", "offline")
     try:
         return wandb.init(project=project, name=run_dir.name, dir=str(run_dir), mode=mode, resume="allow")

@@ -65,12 +65,12 @@ class GamepadRemote:
         self._pad = pad
 
     def read(self) -> Remote:
-        """What is held now; nothing once it has been pulled out."""
+        """What is held now or was tapped since the last call; nothing once it has been pulled out."""
         pad = self._pad
         pad.poll()
-        buttons = Button.NONE
+        buttons, down = Button.NONE, pad.buttons | pad.pressed
         for number, button in enumerate(_PAD):
-            if number in pad.buttons:
+            if number in down:
                 buttons |= button
         for axis, button in _TRIGGERS:
             if pad.axis(axis) > 0.5:

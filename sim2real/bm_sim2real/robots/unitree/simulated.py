@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from bm_core.errors import ConfigError
 from bm_core.state import LowCommand, RobotState
 from bm_sim2real.robots.protocol import SteppedRobot
 from bm_sim2real.robots.unitree.battery import BMS_TOPIC, pack_bms
@@ -34,6 +35,8 @@ _POLL_TICKS = 25
 """The motion switcher is asked every 50 ms."""
 _BMS_TICKS = 250
 """The battery speaks twice a second."""
+_MOST_MODE_MACHINE = 255
+"""One byte on the wire."""
 _ZERO = np.zeros(NUM_JOINTS)
 
 
@@ -70,6 +73,12 @@ class WireConfig:
     """% that the battery reports."""
     seed: int = 0
     """Of lost and late messages."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.charge <= 100.0:
+            raise ConfigError(f"battery charge = {self.charge:g}: must be 0..100 %")
+        if not 0 <= self.mode_machine <= _MOST_MODE_MACHINE:
+            raise ConfigError(f"mode_machine = {self.mode_machine}: must be 0..{_MOST_MODE_MACHINE}; a G1 has 5")
 
 
 @dataclass
