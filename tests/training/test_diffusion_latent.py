@@ -99,7 +99,7 @@ def test_a_model_of_joint_actions_needs_none(tmp_path):
     TrainDiffusion(**train, device="cpu")()
     assert isinstance(decoder_of(tmp_path / "run" / "checkpoints" / "model_000001.pt", "cpu"), JointActions)
     with pytest.raises(ConfigError, match="leave it out"):
-        TrainDiffusion(**train, device="cpu", latent=tmp_path)()
+        TrainDiffusion(**{**train, "run_dir": tmp_path / "other"}, device="cpu", latent=tmp_path)()
 
 
 def run_module(name: str, *options: str) -> subprocess.CompletedProcess[str]:
