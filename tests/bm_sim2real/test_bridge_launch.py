@@ -8,6 +8,7 @@ import time
 
 import pytest
 import unitree_wire  # noqa: F401  the DDS extra, and a tag of our own
+from processes import eventually, is_alive
 
 from bm_core.errors import RobotError
 from bm_sim2real.bridge.config import BridgeConfig
@@ -25,22 +26,6 @@ with bridge_client(BridgeConfig(first_state_s={PATIENCE_S})):
 """
 
 
-def eventually(condition, what):
-    end = time.monotonic() + PATIENCE_S / 2
-    while not condition():
-        assert time.monotonic() < end, f"never came: {what}"
-        time.sleep(0.05)
-
-
-def is_alive(pid):
-    """A process that has ended and that nobody has waited for is not."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_a_bridge_ends_with_the_run_that_started_it_however_that_dies():
     """Its robot has not answered yet; a bridge that commands one ends in the same way, after damping."""
     run = subprocess.Popen([sys.executable, "-c", RUN], start_new_session=True)
@@ -55,11 +40,11 @@ def test_a_bridge_ends_with_the_run_that_started_it_however_that_dies():
             pids[:] = [int(words[Word.GUARDIAN_PID]), int(words[Word.WRITER_PID])]
             return all(pids)
 
-        eventually(is_started, "guardian and writer")
+        eventually(is_started, "guardian and writer", PATIENCE_S / 2)
         assert all(map(is_alive, pids))
         os.kill(run.pid, signal.SIGKILL)
         run.wait()
-        eventually(lambda: not any(map(is_alive, pids)), "the bridge's end")
+        eventually(lambda: not any(map(is_alive, pids)), "the bridge's end", PATIENCE_S / 2)
     finally:
         kill_groups([run], *filter(is_alive, pids))
         memory_path("lo").unlink(missing_ok=True)

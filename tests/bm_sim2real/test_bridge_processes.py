@@ -17,6 +17,8 @@ import pytest
 
 pytest.importorskip("cyclonedds", reason="the hardware extra is not installed (x86-64 only)")
 
+from processes import eventually
+
 from bm_core.errors import RobotError
 from bm_core.g1 import G1
 from bm_core.state import LowCommand
@@ -67,13 +69,6 @@ def drive(client, periods, start=0):
         client.wait_period(PATIENCE)
         low = LowCommand(seq=k, state_seq=0, q=G1.default_joint_pos, dq=zero, tau=zero, kp=G1.kp, kd=G1.kd)
         client.put(PolicyCommand(low=low, mode=Mode.HANG))
-
-
-def eventually(condition, what):
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"never came: {what}"
-        time.sleep(0.01)
 
 
 def drive_until_fault(client, start):

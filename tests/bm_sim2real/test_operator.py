@@ -61,12 +61,17 @@ def terminal():
     os.close(theirs)
 
 
-@pytest.fixture
-def console(terminal):
-    console = OperatorConsole(Client(), terminal[1])
-    console.close()  # the thread: polled by hand from here on
+def polled_by_hand(*arguments, **options):
+    """A console without its thread, which has counted nothing yet."""
+    console = OperatorConsole(Client(), *arguments, **options)
+    console.close()
     console._client.beats = 0
     return console
+
+
+@pytest.fixture
+def console(terminal):
+    return polled_by_hand(terminal[1])
 
 
 def test_keys_come_without_enter_and_only_once(terminal):
@@ -98,8 +103,7 @@ def test_space_is_the_emergency_stop_and_the_terminal_the_heartbeat(console, ter
 
 
 def test_on_a_robot_the_terminal_is_no_deadman_but_still_the_emergency_stop(terminal):
-    console = OperatorConsole(Client(), terminal[1], terminal_counts=False)
-    console.close()
+    console = polled_by_hand(terminal[1], terminal_counts=False)
     os.write(terminal[0], b" \n")
     console.poll()
     assert (console._client.stops, console._client.beats) == (1, 0) and console.has_answered()
@@ -112,9 +116,7 @@ def test_only_a_robot_that_is_commanded_needs_a_deadman():
 
 
 def test_a_terminal_that_is_gone_beats_no_more(terminal):
-    console = OperatorConsole(Client(), terminal[1])
-    console.close()
-    console._client.beats = 0
+    console = polled_by_hand(terminal[1])
     os.close(terminal[0])
     terminal[1]._before = None  # what a hung-up terminal looks like: no attributes any more
     console.poll()
@@ -122,9 +124,7 @@ def test_a_terminal_that_is_gone_beats_no_more(terminal):
 
 
 def test_with_a_gamepad_only_its_deadman_beats_and_its_red_button_stops(terminal, pad):
-    console = OperatorConsole(Client(), terminal[1], pad.joystick)
-    console.close()
-    console._client.beats = 0
+    console = polled_by_hand(terminal[1], pad.joystick)
     console.poll()
     assert console._client.beats == 0
     pad.send(BUTTON, 4, 1)
@@ -137,8 +137,7 @@ def test_with_a_gamepad_only_its_deadman_beats_and_its_red_button_stops(terminal
 
 
 def test_a_tap_on_the_red_button_between_two_looks_stops_once(terminal, pad):
-    console = OperatorConsole(Client(), terminal[1], pad.joystick)
-    console.close()
+    console = polled_by_hand(terminal[1], pad.joystick)
     pad.send(BUTTON, 1, 1)
     pad.send(BUTTON, 1, 0)
     console.poll()
@@ -147,9 +146,7 @@ def test_a_tap_on_the_red_button_between_two_looks_stops_once(terminal, pad):
 
 
 def test_a_deadman_that_was_only_tapped_is_not_held(terminal, pad):
-    console = OperatorConsole(Client(), terminal[1], pad.joystick)
-    console.close()
-    console._client.beats = 0
+    console = polled_by_hand(terminal[1], pad.joystick)
     pad.send(BUTTON, 4, 1)
     pad.send(BUTTON, 4, 0)
     console.poll()

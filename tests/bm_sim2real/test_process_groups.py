@@ -6,19 +6,12 @@ import subprocess
 import time
 
 import pytest
+from processes import is_alive
 
 from bm_sim2real.process_groups import kill_groups, start_group
 from bm_sim2real.process_signals import Terminated, signals_raise
 
 SLEEP = ["sh", "-c", "sleep 60 & echo $!; wait"]
-
-
-def is_alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_group_ends_with_all_that_it_has_started():
