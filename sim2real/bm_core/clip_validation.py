@@ -59,7 +59,7 @@ def check_velocities(label: str, joint_pos: Array, joint_vel: Array, fps: float)
     """
     expected = time_derivative(joint_pos, fps)
     moves, contradicts = _clear_frames(joint_vel, expected)
-    share = contradiction(joint_pos, joint_vel, fps)
+    share = _share_of_clear(moves, contradicts)
     joint = int(np.argmax(share))
     if share[joint] <= MOST_WRONG:
         return
@@ -74,9 +74,13 @@ def check_velocities(label: str, joint_pos: Array, joint_vel: Array, fps: float)
 
 def contradiction(joint_pos: Array, joint_vel: Array, fps: float) -> Array:
     """(29,) share of each joint's moving frames in which its velocity is not that of its positions; 0 if it rests."""
-    moves, contradicts = (flags.sum(axis=0) for flags in _clear_frames(joint_vel, time_derivative(joint_pos, fps)))
-    is_judged = moves >= max(CLEAR_FRAMES, CLEAR_SHARE * len(joint_pos))
-    return np.where(is_judged, contradicts / np.maximum(moves, 1), 0.0)
+    return _share_of_clear(*_clear_frames(joint_vel, time_derivative(joint_pos, fps)))
+
+
+def _share_of_clear(moves: NDArray[np.bool_], contradicts: NDArray[np.bool_]) -> Array:
+    clear = moves.sum(axis=0)
+    is_judged = clear >= max(CLEAR_FRAMES, CLEAR_SHARE * len(moves))
+    return np.where(is_judged, contradicts.sum(axis=0) / np.maximum(clear, 1), 0.0)
 
 
 def _clear_frames(joint_vel: Array, expected: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

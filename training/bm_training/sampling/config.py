@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from bm_core.errors import ConfigError
+from bm_training.require import require
 
 MAX_BIN_S = 3600.0
 """Longer than any clip: one bin a clip."""
@@ -68,19 +68,14 @@ class AdaptiveSamplerConfig:
     """PPO iterations after which an episode counts half."""
 
     def __post_init__(self) -> None:
-        _require(0.0 < self.bin_s <= MAX_BIN_S, "bin_s", self.bin_s, f"> 0 s, at most {MAX_BIN_S:g} s")
-        _require(self.kernel_size >= 1, "kernel_size", self.kernel_size, ">= 1 (1 switches the kernel off)")
-        _require(0.0 < self.kernel_gamma <= 1.0, "kernel_gamma", self.kernel_gamma, "in (0, 1]")
-        _require(0.0 <= self.uniform_ratio <= 1.0, "uniform_ratio", self.uniform_ratio, "in [0, 1]")
-        _require(self.adaptive_after >= 0, "adaptive_after", self.adaptive_after, ">= 0 iterations")
-        _require(self.half_life_iterations > 0.0, "half_life_iterations", self.half_life_iterations, "> 0")
+        require(0.0 < self.bin_s <= MAX_BIN_S, "sampler.bin_s", self.bin_s, f"> 0 s, at most {MAX_BIN_S:g} s")
+        require(self.kernel_size >= 1, "sampler.kernel_size", self.kernel_size, ">= 1 (1 switches the kernel off)")
+        require(0.0 < self.kernel_gamma <= 1.0, "sampler.kernel_gamma", self.kernel_gamma, "in (0, 1]")
+        require(0.0 <= self.uniform_ratio <= 1.0, "sampler.uniform_ratio", self.uniform_ratio, "in [0, 1]")
+        require(self.adaptive_after >= 0, "sampler.adaptive_after", self.adaptive_after, ">= 0 iterations")
+        require(self.half_life_iterations > 0.0, "sampler.half_life_iterations", self.half_life_iterations, "> 0")
 
     @property
     def decay(self) -> float:
         """Factor of one iteration."""
         return 0.5 ** (1.0 / self.half_life_iterations)
-
-
-def _require(holds: bool, field: str, value: float, limit: str) -> None:
-    if not holds:
-        raise ConfigError(f"sampler.{field} = {value}: must be {limit}")

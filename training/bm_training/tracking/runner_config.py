@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from bm_core.errors import ConfigError
+from bm_training.require import require
 
 _ROWS = 200
 """Of a heat map before they become rarer."""
@@ -30,11 +30,11 @@ class RunnerConfig:
     """time.monotonic() at which to stop and save."""
 
     def __post_init__(self) -> None:
-        _require(self.max_iterations >= 0, "max_iterations", self.max_iterations, ">= 0")
-        _require(self.save_interval >= 1, "save_interval", self.save_interval, ">= 1 iteration")
-        _require(self.keep_last >= 1, "keep_last", self.keep_last, ">= 1 checkpoint")
-        _require(self.heat_map_interval >= 1, "heat_map_interval", self.heat_map_interval, ">= 1 iteration")
-        _require(self.deadline is None or not math.isnan(self.deadline), "deadline", "nan", "a time")
+        require(self.max_iterations >= 0, "max_iterations", self.max_iterations, ">= 0")
+        require(self.save_interval >= 1, "save_interval", self.save_interval, ">= 1 iteration")
+        require(self.keep_last >= 1, "keep_last", self.keep_last, ">= 1 checkpoint")
+        require(self.heat_map_interval >= 1, "heat_map_interval", self.heat_map_interval, ">= 1 iteration")
+        require(self.deadline is None or not math.isnan(self.deadline), "deadline", "nan", "a time")
 
     def is_row_due(self, iteration: int) -> bool:
         """Whether the heat map gets a row: every `heat_map_interval` iterations for the first 200 rows, then half as
@@ -43,8 +43,3 @@ class RunnerConfig:
         while iteration >= _ROWS * interval:
             interval *= 2
         return iteration % interval == 0
-
-
-def _require(holds: bool, field: str, value: float | str | None, limit: str) -> None:
-    if not holds:
-        raise ConfigError(f"{field} = {value}: must be {limit}")
