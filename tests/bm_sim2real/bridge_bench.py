@@ -76,6 +76,7 @@ class Bench:
 
     def close(self):
         self.robot.close()
+        self.log.close()
         self.memory.close()
         memory_path("lo").unlink(missing_ok=True)
 

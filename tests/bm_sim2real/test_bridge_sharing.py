@@ -1,6 +1,7 @@
 """Two clients at one bridge, and a run that finds another bridge, another's faults or holds than it asked for."""
 
 import dataclasses
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,10 @@ from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
 from bm_sim2real.bridge.status import log_name
 from bm_sim2real.holds import Hold
 from bm_sim2real.modes import Mode
+from bm_sim2real.operation.active_run import ActiveRun
+from bm_sim2real.operation.channel import Channel
+from bm_sim2real.operation.config import ControlConfig
+from bm_sim2real.operation.playlist import load_playlist
 from bm_sim2real.session import SessionConfig
 from bm_sim2real.state_machine import StateMachine
 
@@ -135,11 +140,50 @@ def test_only_the_armed_clients_own_operator_keeps_it_going(running):
     assert running.client.holds == Hold.OPERATOR
 
 
-def test_a_relayed_operator_counts_for_whoever_is_armed_and_a_waiting_one_until_somebody_is(tmp_path):
+def test_a_stranger_who_beats_does_not_keep_the_armed_ones_robot_going(running):
+    """Such as a ROS node that relays somebody's signal, beside a run with an operator of its own."""
+    stranger = BridgeClient("lo", idle=running.tick)
+    running.client.heartbeat()
+    running.tick()
+    for _ in range(24):
+        stranger.heartbeat()
+        running.run(1)
+    assert running.client.holds == Hold.NONE
+    for _ in range(2):
+        stranger.heartbeat()
+        running.run(1)
+    assert running.client.holds == Hold.OPERATOR
+
+
+def test_a_stranger_who_beats_all_the_time_hides_no_beat_of_the_armed_ones(running):
+    stranger = BridgeClient("lo", idle=running.tick)
+    for _ in range(40):
+        running.client.heartbeat()
+        running.tick()
+        stranger.heartbeat()
+        running.run(1)
+    assert running.client.holds == Hold.NONE
+
+
+def test_who_has_lost_the_lease_does_not_beat_for_the_next_one(running):
+    second = BridgeClient("lo", idle=running.tick)
+    running.client.heartbeat()
+    running.core.disarm()  # behind the back of the first, which goes on
+    second.arm()
+    second.heartbeat()
+    running.tick(10)
+    for _ in range(26):
+        running.client.heartbeat()
+        running.tick(10)
+    assert running.client.holds == Hold.OPERATOR
+
+
+def test_a_relayed_operator_counts_where_the_armed_one_says_so_and_a_waiting_one_until_somebody_is(tmp_path):
     bench = Bench(tmp_path, needs_heartbeat=True)
     try:
         BridgeClient("lo", idle=bench.tick).own_heartbeat()
         relay = BridgeClient("lo", idle=bench.tick)
+        bench.client.is_operator_relayed = True
         bench.start()
         for _ in range(40):
             relay.heartbeat()
@@ -147,6 +191,23 @@ def test_a_relayed_operator_counts_for_whoever_is_armed_and_a_waiting_one_until_
         assert bench.client.holds == Hold.NONE
     finally:
         bench.close()
+
+
+def test_the_policy_of_the_ros_node_lets_its_operator_be_relayed(stage, monkeypatch):  # noqa: F811
+    """The heartbeat's topic ends in another process than the policy's commands come from."""
+    monkeypatch.setattr(BridgeClient, "find", lambda interface, ready_s: stage.client)
+    ours, theirs = Channel.pair()
+    try:
+        ActiveRun(ControlConfig(), ours, stage.loop.machine, load_playlist("", "", ""), None)
+    finally:
+        ours.close()
+        Channel(theirs).close()
+    stage.start()
+    relay = BridgeClient("lo", idle=stage.tick)
+    for _ in range(40):
+        relay.heartbeat()
+        stage.run(1)
+    assert stage.client.holds == Hold.NONE and stage.client.status()["is_operator_there"]
 
 
 @pytest.fixture
@@ -237,3 +298,9 @@ def test_a_policy_that_needs_the_base_is_refused_where_nobody_estimates_it(bridg
     with pytest.raises(RobotError, match="estimates no base state, which this policy needs"):
         session.run(None)
     assert asked == []
+
+
+def test_a_bench_that_is_closed_leaves_no_thread(tmp_path):
+    before = threading.enumerate()
+    Bench(tmp_path).close()
+    assert threading.enumerate() == before

@@ -15,6 +15,7 @@ from bm_sim2real.bridge.session import BridgedSession
 from bm_sim2real.commands.progress import wide_console
 from bm_sim2real.session import SessionConfig
 from bm_sim2real.terminal_keys import TerminalKeys
+from bm_sim2real.unblocked_output import unblocked_output
 
 
 def closed_pipe():
@@ -64,7 +65,8 @@ def test_a_question_that_stdout_does_not_take_goes_to_stderr(lost, console, monk
     monkeypatch.setattr(sys, "stdout", lost)
     monkeypatch.setattr(sys, "stderr", stderr)
     console._answered.set()
-    console.ask("Arm?")
+    with pytest.raises(OSError), unblocked_output():
+        console.ask("Arm?")
     assert stderr.getvalue() == "Arm? [Enter; space = EMERGENCY STOP]\n" and not console.has_answered()
 
 
@@ -97,18 +99,17 @@ def test_a_run_whose_output_is_lost_ends_in_good_order(stage, balancer, lost, co
     assert steps.standing_at_the_end() > 150 and stage.robot.body.pelvis_height() > 0.6
 
 
-def test_what_is_said_goes_the_first_way_that_works_and_a_broken_one_is_not_tried_again():
-    tried, heard = [], []
+def test_a_way_that_is_lost_is_not_tried_again():
+    tried = []
 
     def broken(text):
         tried.append(text)
         raise SystemExit(1)
 
-    say = Spoken(broken, heard.append)
+    say = Spoken(broken)
     say("one")
     say("two")
-    assert (tried, heard) == (["one"], ["one", "two"])
-    Spoken()("to nobody")
+    assert tried == ["one"]
 
 
 def test_one_line_that_cannot_be_written_does_not_silence_the_next():

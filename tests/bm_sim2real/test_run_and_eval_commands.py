@@ -101,6 +101,19 @@ def test_run_with_a_motion_that_cannot_be_read_starts_nothing(bundle_path, tmp_p
     assert not log.exists()
 
 
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"dry_run": True}, "--dry-run: only with --robot hardware"),
+        ({"network_interface": "eth0"}, "--network-interface: only with --robot hardware"),
+        ({"robot": "hardware", "network_interface": "lo", "delay_ms": 4}, "--delay-ms: only with --robot mujoco"),
+    ],
+)
+def test_an_option_of_the_other_robot_is_refused(given, words):
+    with pytest.raises(ConfigError, match=words):
+        Run(**given)()
+
+
 def test_eval_brake_measures_and_fails_a_policy_that_cannot_walk(bundle_path, balancer, tmp_path):
     pose = balancer.stand.body_pos_w[0], balancer.stand.body_quat_w[0], balancer.stand.joint_pos
     root_pos, root_quat, joint_pos = (np.tile(part, (150, 1)) for part in pose)

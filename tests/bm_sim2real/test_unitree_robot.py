@@ -1,5 +1,7 @@
 """The robot over real DDS topics on loopback, in lockstep with a simulated one behind them."""
 
+import importlib
+
 import numpy as np
 import pytest
 import test_robot_contract as contract
@@ -158,6 +160,35 @@ def test_messages_made_with_unitrees_own_types_are_accepted(wired):
     link.close()
     assert wired.wire.counters.accepted == 100
     assert np.abs(wired.read().joint_pos - start).min() > 0.1
+
+
+def test_a_link_that_is_opened_again_makes_no_topic_again(monkeypatch):
+    """CycloneDDS forgets the type of a deleted topic on a thread of its own, and crashes if one is made meanwhile."""
+    topics = importlib.import_module("cyclonedds.topic")
+    made, begin = [], topics.Topic.__init__
+
+    def counted(self, participant, name, *rest):
+        made.append(name)
+        begin(self, participant, name, *rest)
+
+    monkeypatch.setattr(topics.Topic, "__init__", counted)
+    for _ in range(3):
+        link = DdsLink("lo")
+        link.writer("rt/made_once", load_sdk().LowCmd)
+        link.reader("rt/made_once", load_sdk().LowCmd)
+        link.close()
+    assert made == ["rt/made_once"]
+
+
+def test_a_closed_link_ends_what_it_has_opened_and_nothing_of_another():
+    first, second = DdsLink("lo"), DdsLink("lo")
+    reader = second.reader("rt/two_links", load_sdk().Request)
+    gone, kept = (link.writer("rt/two_links", load_sdk().Request) for link in (first, second))
+    first.close()
+    first.close()
+    assert second.publishers("rt/two_links") == {kept.guid} and gone.guid != kept.guid
+    assert not gone.write(b"") and reader.take() == []
+    second.close()
 
 
 def test_without_a_robot_connecting_says_so():

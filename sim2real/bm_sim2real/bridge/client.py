@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bm_core.errors import RobotError
 from bm_core.state import RobotState
+from bm_sim2real.bridge.heartbeats import new_lease, next_beat
 from bm_sim2real.bridge.records import pack_command, unpack_covariance, unpack_remote, unpack_state, unpack_temperature
 from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
 from bm_sim2real.faults import Fault, Reaction
@@ -45,6 +46,8 @@ class BridgeClient:
             self._idle, self._now = _counted(idle)
         self._memory = BridgeMemory.attach(interface)
         self._words = self._memory.words
+        self.is_operator_relayed = False
+        """Whether, once armed, the operator may speak through other clients: their heartbeats then count as well."""
         self._lease = 0
         self._heartbeat = 0
         self._wait(lambda: bool(self._words[Word.IS_READY]), ready_s, "the bridge's robot did not answer")
@@ -88,11 +91,12 @@ class BridgeClient:
         self._words[Word.ESTIMATE_RESETS] += 1
 
     def heartbeat(self) -> None:
-        """The operator is there, whoever is armed: for a relay of their signal, as the ROS node is.
+        """The operator is there. Counts for this client, and for an armed one that lets its operator be relayed.
 
         To be called at 5 Hz or more. Its loss for 0.5 s brakes an armed robot to standing.
         """
-        self._words[Word.OPERATOR_BEATS] += 1
+        words = self._words
+        words[Word.OPERATOR_BEATS] = next_beat(int(words[Word.OPERATOR_BEATS]), self._lease)
 
     def own_heartbeat(self) -> None:
         """As `heartbeat`, of an operator who looks after this client alone: not a word while another one is armed."""
@@ -122,7 +126,7 @@ class BridgeClient:
 
     def arm(self, timeout_s: float = 2.0) -> None:
         """Takes the lease. RobotError with the bridge's reason if it refuses."""
-        lease = secrets.randbits(62) | 1
+        lease = new_lease(is_operator_relayed=self.is_operator_relayed)
         self._words[Word.ARM_REQUEST] = lease
         self._wait(lambda: int(self._words[Word.ARM_ANSWER]) == lease, timeout_s, "arm: no answer")
         if int(self._words[Word.LEASE]) != lease:

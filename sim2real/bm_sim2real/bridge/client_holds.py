@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bm_sim2real.bridge.heartbeats import counts_for
 from bm_sim2real.bridge.shared_memory import Word
 from bm_sim2real.guard_limits import GuardLimits
 from bm_sim2real.holds import Hold, SourceWatch
@@ -25,8 +26,8 @@ class ClientHolds:
         words = self._words
         beats = int(words[Word.OPERATOR_BEATS])
         self._present = self._sources.tick() | worn
-        if is_deadman_held or beats != self._beats:
-            self._beats = beats
+        is_new, self._beats = beats != self._beats, beats
+        if is_deadman_held or (is_new and counts_for(beats, int(words[Word.LEASE]))):
             self._sources.beat(Hold.OPERATOR)
         held = Hold(int(words[Word.HOLDS]))
         new = self._present & ~held if words[Word.LEASE] else Hold.NONE

@@ -25,6 +25,7 @@ from bm_sim2real.robots.unitree.dds import DdsLink, RawWriter
 from bm_sim2real.robots.unitree.low_command import LowCommandPacker
 from bm_sim2real.robots.unitree.sdk import load_sdk
 from bm_sim2real.timing import WallClock
+from bm_sim2real.unblocked_output import unblocked_output
 
 
 class SilenceCounter:
@@ -67,6 +68,10 @@ class Guardian:
 
     def run(self) -> int:
         """Exit code: 0 after an orderly end, 1 after a takeover. RobotError if the writer cannot reach the robot."""
+        with unblocked_output():
+            return self._run()
+
+    def _run(self) -> int:
         self._child = child = self._start_writer()
         try:
             counter = SilenceCounter(self._config.limits.guardian_silent_ticks)

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from bm_sim2real.bridge.client import BridgeClient
 from bm_sim2real.joystick import Joystick
@@ -31,24 +31,24 @@ class Operator(Protocol):
 
 
 class Spoken:
-    """Words for a person, said in the first way that works. Never raises: nobody reads, and the robot still stands.
+    """Words for a person. Never raises: nobody reads, and the robot still stands.
 
     Terminals hang up, disks fill, and Ctrl-C ends `| tee` together with the run that is to end in good order.
     """
 
-    def __init__(self, *ways: Callable[..., object]) -> None:
-        self._ways = list(ways)
+    def __init__(self, say: Callable[..., object]) -> None:
+        self._say, self._is_lost = say, False
 
     def __call__(self, *words: Any) -> None:
-        """In the next way where one fails; not at all if none is left. KeyboardInterrupt goes through."""
-        for way in tuple(self._ways):
-            try:
-                way(*words)
-                return
-            except (OSError, SystemExit):  # rich makes a SystemExit of a closed pipe
-                self._ways.remove(way)
-            except Exception:  # a closed file, a letter that the terminal does not know
-                continue
+        """Not tried again where it has failed. KeyboardInterrupt goes through."""
+        if self._is_lost:
+            return
+        try:
+            self._say(*words)
+        except (OSError, SystemExit):  # rich makes a SystemExit of a closed pipe
+            self._is_lost = True
+        except Exception:  # a closed file, a letter that the terminal does not know
+            return
 
 
 class OperatorConsole:
@@ -65,13 +65,13 @@ class OperatorConsole:
         """`keys` is open; it is closed by whoever opened it."""
         self._client, self._keys, self._pad = client, keys, pad
         self._terminal_counts = terminal_counts
-        self._say = Spoken(lambda text: _write(sys.stdout, text), lambda text: _write(sys.stderr, text))
+        self._say = Spoken(_write)
         self._answered, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
         self._thread.start()
 
     def ask(self, text: str) -> None:
-        """Without a terminal nothing is ever confirmed. Goes to stderr where stdout is gone, and never raises."""
+        """Without a terminal nothing is ever confirmed. Never raises."""
         self._say(f"{text} [Enter; space = EMERGENCY STOP]\n")
         self._answered.clear()
 
@@ -133,6 +133,6 @@ class PatientOperator:
             self._client.own_heartbeat()
 
 
-def _write(stream: TextIO, text: str) -> None:
-    stream.write(text)
-    stream.flush()
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

@@ -22,7 +22,7 @@ from bm_core.errors import RobotError
 from bm_sim2real.robots.unitree.dds import TAG_VARIABLE
 
 MAGIC = 0x424D4252_49444745
-SCHEMA = 4
+SCHEMA = 5
 FOLDER = Path("/dev/shm")
 _WORDS = 32
 _HEADER = 8 * _WORDS
@@ -65,7 +65,7 @@ class Word(IntEnum):
     HAS_ENDED = 16
     """The writer has damped and sends no more (writer)."""
     OPERATOR_BEATS = 17
-    """Counts; a person is there (client)."""
+    """Another number at each beat; a person is there, and whose (client)."""
     HOLDS = 18
     """Bits of Hold: why the armed client has to brake and stand (writer)."""
     GUARDIAN_BEATS = 20

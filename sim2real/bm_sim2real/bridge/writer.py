@@ -21,6 +21,7 @@ from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
 from bm_sim2real.robots.unitree.robot import UnitreeRobot
 from bm_sim2real.timing import WallClock
+from bm_sim2real.unblocked_output import unblocked_output
 
 COULD_NOT_RUN = 2
 _PARENT_EVERY = 25
@@ -29,6 +30,11 @@ _PARENT_EVERY = 25
 
 def main(arguments: list[str]) -> int:
     """Exit code 0 after damping, or if told to end before the robot answered; 2 if it could not be reached."""
+    with unblocked_output():
+        return _main(arguments)
+
+
+def _main(arguments: list[str]) -> int:
     config, memory = BridgeConfig.from_json(arguments[0]), BridgeMemory(int(arguments[1]))
     try:
         log = EventLog(config.log, "writer")

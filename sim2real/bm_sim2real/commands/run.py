@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,20 @@ if TYPE_CHECKING:
     from bm_sim2real.recorder import Recorder
     from bm_sim2real.robots.mujoco import MujocoRobot
     from bm_sim2real.session import SessionConfig
+
+_HARDWARE = {
+    "network_interface",
+    "dry_run",
+    "mirror",
+    "yes",
+    "joystick",
+    "user_control",
+    "no_estimator",
+    "ignore_battery",
+    "log",
+}
+_SIMULATION = {"realtime", "delay_ms", "friction"}
+"""Options of one robot only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +91,7 @@ class Run:
         from bm_sim2real.commands.progress import wide_console
         from bm_sim2real.session import Session, SessionConfig
 
+        self._check_robot()
         console = wide_console()
         session = SessionConfig(stand_s=self.seconds)
         clips = self._clips()
@@ -97,6 +112,16 @@ class Run:
             robot.close()
         return self._finish(console, loop.notes())
 
+    def _check_robot(self) -> None:
+        """ConfigError for an option of the other robot: who gives --dry-run does not mean a simulation."""
+        from bm_core.errors import ConfigError
+
+        other, options = ("mujoco", _SIMULATION) if self.robot == "hardware" else ("hardware", _HARDWARE)
+        for field in fields(self):
+            if field.name in options and getattr(self, field.name) != field.default:
+                name = field.name.replace("_", "-")
+                raise ConfigError(f"--{name}: only with --robot {other}; give that, or leave --{name} out")
+
     def _run_hardware(
         self,
         console: Console,
@@ -108,6 +133,7 @@ class Run:
         from bm_core.errors import ConfigError
         from bm_sim2real.bridge.config import BridgeConfig
         from bm_sim2real.commands.run_hardware import HardwareRun
+        from bm_sim2real.unblocked_output import unblocked_output
 
         if self.network_interface is None:
             raise ConfigError("--robot hardware needs --network-interface, such as eth0; lo is the simulated robot")
@@ -133,7 +159,8 @@ class Run:
             record=self.record,
             provider=self.provider,
         )
-        return self._finish(console, run(clip, report))
+        with unblocked_output():
+            return self._finish(console, run(clip, report))
 
     def _finish(self, console: Console, notes: dict[str, Any]) -> int:
         from bm_sim2real.result_json import write_result

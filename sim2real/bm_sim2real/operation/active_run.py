@@ -89,6 +89,7 @@ class ActiveRun:
         if self._config.transport is Transport.MAILBOX:
             link: BridgeClient | RelayedLink = BridgeClient.find(self._config.interface, ready_s)
             link.most_still_s += self._config.stall_allowance_s
+            link.is_operator_relayed = True  # by the bridge's node, from its topic
         else:
             config = self._config
             link = RelayedLink(self._channel.send, self._pump, config.stall_allowance_s, config.real_time_factor)

@@ -25,8 +25,8 @@ TAG_VARIABLE = "BM_DDS_TAG"
 LEASE = "3s"
 """How long the others remember one of our processes that was killed; meanwhile it counts as a second publisher."""
 
-_domains: dict[int, tuple[Any, str]] = {}
-"""A process can configure a domain once; it is kept as long as the process lives."""
+_domains: dict[int, _Domain] = {}
+"""Those that this process has configured, which it can do once."""
 
 
 def domain_of(interface: str) -> int:
@@ -61,34 +61,33 @@ def configuration(interface: str, tag: str = "") -> str:
 
 
 class DdsLink:
-    """One participant on one interface."""
+    """Readers and writers on one interface."""
 
     def __init__(self, interface: str) -> None:
         """RobotError if the interface does not exist or another one is already in use for this domain."""
-        from cyclonedds.domain import DomainParticipant
-
         self.interface = interface
-        domain = domain_of(interface)
-        _configure(domain, interface)
-        self._participant = DomainParticipant(domain)
+        self._domain = _configured(domain_of(interface), interface)
+        self._entities: list[Any] = []
         self._publications: Any = None
         self._publishers: dict[str, tuple[str, bool]] = {}
 
     def writer(self, topic: str, message_type: Any) -> RawWriter:
         """Vendor's defaults: reliable, keep the last."""
         from cyclonedds.pub import DataWriter
-        from cyclonedds.topic import Topic
 
-        return RawWriter(DataWriter(self._participant, Topic(self._participant, topic, message_type)))
+        writer = DataWriter(self._domain.participant, self._domain.topic(topic, message_type))
+        self._entities.append(writer)
+        return RawWriter(writer)
 
     def reader(self, topic: str, message_type: Any, *, depth: int = 1) -> RawReader:
         """Best effort; keeps the newest `depth` messages."""
         from cyclonedds.core import Policy, Qos
         from cyclonedds.sub import DataReader
-        from cyclonedds.topic import Topic
 
         qos = Qos(Policy.History.KeepLast(depth))
-        return RawReader(DataReader(self._participant, Topic(self._participant, topic, message_type), qos), depth)
+        reader = DataReader(self._domain.participant, self._domain.topic(topic, message_type), qos)
+        self._entities.append(reader)
+        return RawReader(reader, depth)
 
     def publishers(self, topic: str) -> frozenset[str]:
         """GUIDs of all writers on a topic that discovery knows now, our own included."""
@@ -96,7 +95,8 @@ class DdsLink:
         from cyclonedds.core import InstanceState
 
         if self._publications is None:
-            self._publications = BuiltinDataReader(self._participant, BuiltinTopicDcpsPublication)
+            self._publications = BuiltinDataReader(self._domain.participant, BuiltinTopicDcpsPublication)
+            self._entities.append(self._publications)
         for endpoint in self._publications.take(64):
             guid, is_alive = str(endpoint.key), endpoint.sample_info.instance_state == InstanceState.Alive
             known_topic = self._publishers.get(guid, ("", False))[0]
@@ -104,12 +104,37 @@ class DdsLink:
         return frozenset(g for g, (name, is_alive) in self._publishers.items() if is_alive and name == topic)
 
     def close(self) -> None:
-        """Takes the participant and all that belongs to it off the network at once; harmless the second time."""
-        participant, self._participant = self._participant, None
-        self._publications = None
-        if participant is not None:
+        """Takes its readers and writers off the network at once; harmless the second time."""
+        while self._entities:
             # Explicitly: left to the garbage collector, a closed robot would go on being a publisher on its topic.
-            participant.__del__()
+            self._entities.pop().__del__()
+        self._publications = None
+
+
+class _Domain:
+    """What all links of this process share in one domain: a participant, and each topic once. Kept until it ends.
+
+    CycloneDDS forgets a deleted topic's type on a thread of its own, some time later. A topic of the same type that is
+    made meanwhile finds half of it: BAD_PARAMETER, or a segmentation fault. What is never deleted is never forgotten.
+    """
+
+    def __init__(self, domain: int, settings: str) -> None:
+        from cyclonedds.domain import Domain, DomainParticipant
+
+        self.settings = settings
+        self._configuration = Domain(domain, settings)
+        self.participant = DomainParticipant(domain)
+        self._topics: dict[tuple[str, Any], Any] = {}
+        atexit.register(self.participant.__del__)  # or the others would wait LEASE for its end
+
+    def topic(self, name: str, message_type: Any) -> Any:
+        """Of that name; made the first time."""
+        from cyclonedds.topic import Topic
+
+        key = name, message_type
+        if key not in self._topics:
+            self._topics[key] = Topic(self.participant, name, message_type)
+        return self._topics[key]
 
 
 class RawWriter:
@@ -157,16 +182,17 @@ class RawReader:
         return [sample for sample in self._reader.take(16) if not isinstance(sample, InvalidSample)]
 
 
-def _configure(domain: int, interface: str) -> None:
+def _configured(domain: int, interface: str) -> _Domain:
     from cyclonedds.core import DDSException
-    from cyclonedds.domain import Domain
 
     wanted = configuration(interface, os.environ.get(TAG_VARIABLE, ""))
-    if domain in _domains:
-        if _domains[domain][1] != wanted:
-            raise RobotError(f"{interface}: DDS domain {domain} of this process already uses another interface")
-        return
-    try:
-        _domains[domain] = (Domain(domain, wanted), wanted)
-    except DDSException as error:
-        raise RobotError(f"{interface}: DDS cannot use this network interface ({error.msg}); see `ip link`") from error
+    if domain not in _domains:
+        try:
+            _domains[domain] = _Domain(domain, wanted)
+        except DDSException as error:
+            raise RobotError(
+                f"{interface}: DDS cannot use this network interface ({error.msg}); see `ip link`"
+            ) from error
+    if _domains[domain].settings != wanted:
+        raise RobotError(f"{interface}: DDS domain {domain} of this process already uses another interface")
+    return _domains[domain]
