@@ -10,7 +10,7 @@ import pytest
 from bm_core.data import shipped
 from bm_core.errors import ConfigError
 from bm_sim2real.cli import main
-from bm_training.motions.registry import resolve
+from bm_training.motions.registry import parse_registry_names, resolve
 
 POLICY, WALK = shipped("policies", "g1_tracker.onnx"), shipped("motions", "walk.npz")
 
@@ -65,7 +65,7 @@ def test_a_registry_that_cannot_be_reached_is_one_line_with_the_folder_to_fill(n
 
     monkeypatch.setitem(sys.modules, "wandb", wandb_of(download))
     with pytest.raises(ConfigError, match=r"unreachable\); put its motion file into .*kick/v3, or name") as raised:
-        resolve("lab/motions/kick:v3", tmp_path)
+        resolve(parse_registry_names("lab/motions/kick:v3"), tmp_path)
     assert "\n" not in str(raised.value)
     assert no_network == ["api.wandb.ai"]
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -80,7 +80,7 @@ def test_a_download_that_breaks_off_is_not_taken_for_the_motion(stop, tmp_path, 
 
     monkeypatch.setitem(sys.modules, "wandb", wandb_of(download))
     with pytest.raises((ConfigError, KeyboardInterrupt)):
-        resolve("lab/motions/kick:v3", tmp_path)
+        resolve(parse_registry_names("lab/motions/kick:v3"), tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
     def whole(root):
@@ -88,5 +88,5 @@ def test_a_download_that_breaks_off_is_not_taken_for_the_motion(stop, tmp_path, 
         (Path(root) / "motion.npz").write_bytes(WALK.read_bytes())
 
     monkeypatch.setitem(sys.modules, "wandb", wandb_of(whole))
-    (file,) = resolve("lab/motions/kick:v3", tmp_path)
+    (file,) = resolve(parse_registry_names("lab/motions/kick:v3"), tmp_path)
     assert file.read_bytes() == WALK.read_bytes()

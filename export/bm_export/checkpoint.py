@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
+from zipfile import is_zipfile
 
 import numpy as np
 
@@ -63,7 +64,8 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (UnpicklingError, RuntimeError, EOFError) as error:
-        reason = " ".join(str(error).split())[:120] or "empty"
+        # torch.save writes zip files; of another file torch says much that has nothing to do with it.
+        reason = " ".join(str(error).split())[:120] if is_zipfile(path) else "torch.save did not write it"
         raise BundleError(f"{path}: not a checkpoint of tensors and plain values: {reason}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT or not {"alg", "ppo", "steps"} <= set(state):
         raise BundleError(f"{path}: not a checkpoint of bm train tracking (format {FORMAT} expected)")

@@ -70,23 +70,14 @@ class RawMotion:
 
 
 def cut_range(label: str, num_frames: int, fps: float, start: float, end: float | None) -> tuple[int, int]:
-    """Frame range [first, last) of the times start..end in s, both ends included.
-
-    Raises ClipError outside the clip, and for fewer than two frames: one is no motion.
-    """
+    """Frame range [first, last) of the times start..end in s, both ends included. Raises ClipError outside the clip."""
     duration = (num_frames - 1) / fps
     stop = duration if end is None else end
     if not 0.0 <= start < stop or stop > duration + 0.5 / fps:
         raise ClipError(
             f"{label}: cannot cut {start:g}..{stop:g} s out of 0..{duration:.2f} s; start before end, both inside"
         )
-    first, last = round(start * fps), min(round(stop * fps) + 1, num_frames)
-    if last - first < 2:
-        raise ClipError(
-            f"{label}: the cut {start:g}..{stop:g} s holds {last - first} frame at {fps:g} frames a second; "
-            "at least 2 needed, move start and end apart"
-        )
-    return first, last
+    return round(start * fps), min(round(stop * fps) + 1, num_frames)
 
 
 def read_motion(path: Path, *, fps: float | None = None, quat: str | None = None) -> RawMotion:

@@ -102,6 +102,15 @@ def check_fps(label: str, fps: float) -> None:
         raise ClipError(f"{label}: fps = {fps:g}, must be in {FPS_RANGE[0]:g}..{FPS_RANGE[1]:g}; give the right --fps")
 
 
+def check_frames(label: str, frames: int) -> None:
+    """Raise ClipError for fewer frames than a motion has."""
+    if frames < 2:
+        raise ClipError(
+            f"{label}: {frames} frame{'s' * (frames != 1)}, at least 2 needed to be a motion; "
+            "give a longer file, or a longer cut of it"
+        )
+
+
 def _check_shapes(label: str, root_pos: Array, root_quat: Array, joint_pos: Array) -> None:
     frames = len(joint_pos) if joint_pos.ndim else 0
     expected = {"joint_pos": (joint_pos, len(G1.joints)), "root_pos": (root_pos, 3), "root_quat": (root_quat, 4)}
@@ -111,10 +120,7 @@ def _check_shapes(label: str, root_pos: Array, root_quat: Array, joint_pos: Arra
                 f"{label}: {name} has shape {values.shape}, expected ({frames}, {width}); "
                 f"this is not a motion of the {len(G1.joints)}-joint G1"
             )
-    if frames < 2:
-        raise ClipError(
-            f"{label}: {frames} frame{'s' * (frames != 1)}, at least 2 needed; the file or the cut is empty"
-        )
+    check_frames(label, frames)
 
 
 def _check_finite(label: str, quantity: str, values: Array, names: tuple[str, ...] | str, first_frame: int) -> None:

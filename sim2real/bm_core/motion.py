@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bm_core.atomic_file import replacing
 from bm_core.clip_plausibility import check_plausible
 from bm_core.clip_readers import FORMATS, cut_range, motion_from_arrays, name_columns, read_motion
-from bm_core.clip_validation import check_layout, check_motion, check_velocities
+from bm_core.clip_validation import check_frames, check_layout, check_motion, check_velocities
 from bm_core.errors import ClipError
 from bm_core.g1 import CONTROL_DT, G1
 from bm_core.kinematics import g1_kinematics
@@ -34,7 +34,10 @@ _BODY_ARRAYS = {"body_pos_w": 3, "body_quat_w": 4, "body_lin_vel_w": 3, "body_an
 
 @dataclass(frozen=True, kw_only=True)
 class MotionClip:
-    """One motion of the G1 at the control rate. Arrays are float64; ClipError if their shapes do not fit together."""
+    """One motion of the G1 at the control rate. Arrays are float64.
+
+    Raises ClipError for fewer than two frames, and for shapes that do not fit together.
+    """
 
     name: str
     fps: float = CLIP_FPS
@@ -58,8 +61,7 @@ class MotionClip:
 
     def __post_init__(self) -> None:
         frames = len(self.joint_pos)
-        if frames < 1:
-            raise ClipError(f"{self.name}: no frames")
+        check_frames(self.name, frames)
         if self.fps != CLIP_FPS:
             raise ClipError(f"{self.name}: fps = {self.fps:g}, clips have {CLIP_FPS:g}; bm motion convert resamples")
         expected = {name: (frames, len(self.joint_names)) for name in _JOINT_ARRAYS}
@@ -89,7 +91,10 @@ class MotionClip:
         return self.body_quat_w[:, 0]
 
     def slice(self, start_s: float = 0.0, end_s: float | None = None) -> MotionClip:
-        """The frames from `start_s` to `end_s` in s, both included (None: to the end). ClipError outside the clip."""
+        """The frames from `start_s` to `end_s` in s, both included (None: to the end).
+
+        Raises ClipError outside the clip, and for a cut of one frame.
+        """
         first, last = cut_range(self.name, self.num_frames, self.fps, start_s, end_s)
         return replace(self, **{name: getattr(self, name)[first:last] for name in (*_JOINT_ARRAYS, *_BODY_ARRAYS)})
 
@@ -239,22 +244,21 @@ def _clip_from_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> MotionClip
         values[name] = found[:, wanted]
     info = _info(label, str(arrays["info"]))
     fps = one_number(label, arrays, "fps")
-    clip = MotionClip(name=info.pop("name", path.stem), fps=fps, meta=info, **values)
+    name = info.pop("name", path.stem)
+    clip = MotionClip(name=label, fps=fps, meta=info, **values)  # until it is checked, errors name the file
     _check_own(label, clip)
-    return replace(clip, body_quat_w=quat_normalize(clip.body_quat_w))
+    return replace(clip, name=name, body_quat_w=quat_normalize(clip.body_quat_w))
 
 
 def _check_own(label: str, clip: MotionClip) -> None:
-    if clip.num_frames > 1:
-        check_motion(label, clip.root_pos, clip.root_quat, clip.joint_pos, clip.fps)
+    check_motion(label, clip.root_pos, clip.root_quat, clip.joint_pos, clip.fps)
     for name in ("joint_vel", *_BODY_ARRAYS):
         values = getattr(clip, name)
         if not np.isfinite(values).all():
             bad = np.argwhere(~np.isfinite(values))[0]
             owner = (G1.joint_names if name in _JOINT_ARRAYS else G1.body_names)[bad[1]]
             raise ClipError(f"{label}: frame {bad[0]}: {name} of {owner} is {values[tuple(bad)]}; convert it again")
-    if clip.num_frames > 1:
-        check_velocities(label, clip.joint_pos, clip.joint_vel, clip.fps)
+    check_velocities(label, clip.joint_pos, clip.joint_vel, clip.fps)
     fk_pos, fk_quat = g1_kinematics().forward(clip.root_pos, quat_normalize(clip.root_quat), clip.joint_pos)
     worst = worst_mismatch(clip.body_pos_w, clip.body_quat_w, fk_pos, fk_quat)
     if worst.severity > 1.0:

@@ -46,6 +46,18 @@ class Stop:
         self.count += 1
 
 
+def outlive_terminal(on_hangup: Callable[[], object] | None = None) -> None:
+    """For a process that holds a robot: a terminal that hangs up does not end it, and Ctrl-Z does not stop it.
+
+    `on_hangup` is called when the terminal hangs up, unless whoever started the process has made it deaf to that.
+    """
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    if on_hangup is None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: on_hangup())
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM has come: what Ctrl-C is in Python, and cleaned up after by the same `finally` and `with`."""
 

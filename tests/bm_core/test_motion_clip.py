@@ -168,8 +168,18 @@ def test_a_slice_outside_the_clip_is_refused(clip, start, end):
 
 @pytest.mark.parametrize("start, end", [(1.0, 1.001), (1.99, None), (0.011, 0.019)])
 def test_a_slice_of_one_frame_is_no_motion(clip, start, end):
-    with pytest.raises(ClipError, match=rf"{clip.name}: the cut .* holds 1 frame at 50 .* at least 2 needed"):
+    with pytest.raises(ClipError, match=rf"{clip.name}: 1 frame, at least 2 needed .* a longer cut"):
         clip.slice(start, end)
+
+
+def test_a_file_of_one_frame_is_no_motion_and_is_named(clip, tmp_path):
+    path = tmp_path / "pose.npz"
+    save_clip(clip, path)
+    arrays = dict(np.load(path))
+    first = {name: values[:1] for name, values in arrays.items() if values.ndim >= 2}
+    np.savez(path, **(arrays | first))
+    with pytest.raises(ClipError, match=r"^pose\.npz: 1 frame, at least 2 needed"):
+        load_clip(path)
 
 
 def test_root_is_the_pelvis(clip):

@@ -210,6 +210,19 @@ def test_ctrl_c_in_the_terminal_damps_too(stage):
     assert stage.events("end")[0]["status"]["mode"] == "damping"
 
 
+def test_a_terminal_that_hangs_up_or_stops_its_processes_drops_no_robot(stage):
+    stage.client.arm(PATIENCE)
+    drive(stage.client, 20)
+    os.killpg(stage.bridge.pid, signal.SIGTSTP)
+    os.killpg(stage.bridge.pid, signal.SIGHUP)
+    drive(stage.client, 40, start=20)
+    assert stage.client.is_armed and stage.client.fault is None and stage.bridge.poll() is None
+    stage.client.release()  # nobody is armed, and nobody can end it with Ctrl-C any more
+    assert stage.bridge.wait(PATIENCE) == 0
+    assert stage.events("end")[0]["status"]["mode"] == "damping"
+    assert not stage.events("takeover")
+
+
 @pytest.mark.parametrize("to", ["guardian", "writer"])
 def test_the_signal_estop_damps(stage, to):
     assert "real-time priority" in (found := stage.client.status()["realtime"]) or "SCHED_FIFO 70" in found

@@ -257,5 +257,5 @@ def test_a_cut_of_one_frame_is_refused_in_one_line(folder):
     from bm_training.motions.commands import ListMotions
 
     file = write_set(folder, "  - {path: walk.npz, start: 1.0, end: 1.001}\n")
-    with pytest.raises(ClipError, match=r"walk: the cut 1\.\.1\.001 s holds 1 frame at 50 frames a second"):
+    with pytest.raises(ClipError, match="walk: 1 frame, at least 2 needed"):
         ListMotions(set=str(file))()

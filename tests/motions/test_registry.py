@@ -10,7 +10,7 @@ import pytest
 from bm_core.errors import ConfigError
 from bm_core.g1 import G1
 from bm_core.motion import clip_from_qpos, save_clip
-from bm_training.motions.registry import parse_registry_name, resolve
+from bm_training.motions.registry import parse_registry_name, parse_registry_names, resolve
 from bm_training.tracking.clip_options import ClipOptions
 
 
@@ -39,13 +39,13 @@ def test_local_copies_are_used_without_wandb(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     first = write_clip(tmp_path / "lab/motions/kick/v3/motion.npz")
     second = write_clip(tmp_path / "lab/motions/walk/latest/walk.npz")
-    assert resolve("lab/motions/kick:v3, lab/motions/walk", tmp_path) == [first, second]
+    assert resolve(parse_registry_names("lab/motions/kick:v3, lab/motions/walk"), tmp_path) == [first, second]
 
 
 def test_a_missing_motion_without_wandb_names_the_folder_to_fill(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(ConfigError, match=r"wandb is not installed; put its motion file into .*lab/motions/kick/v3"):
-        resolve("lab/motions/kick:v3", tmp_path)
+        resolve(parse_registry_names("lab/motions/kick:v3"), tmp_path)
 
 
 def test_a_missing_motion_is_downloaded_once(tmp_path, monkeypatch):
@@ -57,7 +57,7 @@ def test_a_missing_motion_is_downloaded_once(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(Api=lambda: SimpleNamespace(artifact=artifact)))
     for _ in range(2):
-        (file,) = resolve("lab/motions/kick:v3", tmp_path)
+        (file,) = resolve(parse_registry_names("lab/motions/kick:v3"), tmp_path)
     assert (file.name, asked) == ("motion.npz", ["lab/motions/kick:v3"])
 
 
@@ -67,7 +67,7 @@ def test_a_server_that_refuses_is_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(Api=api))
     with pytest.raises(ConfigError, match=r"W&B does not give it \(no network\)"):
-        resolve("lab/motions/kick:v3", tmp_path)
+        resolve(parse_registry_names("lab/motions/kick:v3"), tmp_path)
 
 
 def test_clips_of_a_registry_have_the_names_of_their_motions(tmp_path, monkeypatch):

@@ -174,7 +174,7 @@ def test_closed_loops_decide_on_the_best_model_where_there_are_any(data, tmp_pat
         success = (0.2, 0.9, 0.4)[len(asked) - 1]
         return {"gate/success_rate": success, "gate/fall_rate": 1.0 - success, "gate/path_m": 5.0}
 
-    monkeypatch.setattr(TrainDiffusion, "_gate", lambda self, ranks: nullcontext(gate))
+    monkeypatch.setattr(TrainDiffusion, "_gate", lambda self, settings, ranks: nullcontext(gate))
     TrainDiffusion(data=str(data), run_dir=tmp_path, max_steps=30, gate_interval=10, **SHORT)()
     assert asked == [(False, 21, "JointActions")] * 3
     assert read_state(tmp_path / "checkpoints" / "best.pt", "cpu")["step"] == 20

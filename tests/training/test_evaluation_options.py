@@ -32,3 +32,10 @@ def test_an_option_without_sense_is_refused_first(option, value):
 
 def test_whole_clips_alone_may_be_asked_for():
     EvaluateIsaacLab(policy=Path("nowhere"), starts_per_bin=0, repeats=None)._check()
+
+
+@pytest.mark.parametrize("option", ["require_completion", "require_body_error_mm"])
+def test_a_threshold_that_nothing_can_be_compared_with_is_refused(option):
+    command = EvaluateIsaacLab(policy=Path("nowhere"), **{option: float("nan")})
+    with pytest.raises(ConfigError, match=f"{option} = nan: must be a number"):
+        command()

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from bm_training.run_control import report, stopped_by_signals
+from bm_core.errors import ConfigError
+from bm_training.run_control import deadline_of, report, stopped_by_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -54,3 +55,10 @@ def test_a_signal_that_comes_upon_a_line_of_progress_only_asks(monkeypatch, capf
     assert asked == [True] and terminal.lines == [b"iteration 1\n"]
     monkeypatch.undo()
     assert capfd.readouterr().err == "SIGINT: saving after this iteration\n"
+
+
+def test_minutes_count_from_the_start_and_none_is_no_limit():
+    assert deadline_of(100.0, 1.5) == 190.0
+    assert deadline_of(100.0, None) is None
+    with pytest.raises(ConfigError, match="--max-minutes nan: a number expected"):
+        deadline_of(100.0, float("nan"))

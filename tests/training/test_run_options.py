@@ -16,16 +16,18 @@ import isaaclab.app  # noqa: E402
 
 from bm_core.errors import ConfigError  # noqa: E402
 from bm_training.diffusion.task_setup import teacher_task  # noqa: E402
-from bm_training.tracking import run_start  # noqa: E402
+from bm_training.tracking import benchmark_task, tracking_env  # noqa: E402
 from bm_training.tracking.checkpoint import CheckpointFolder, check_run_dir  # noqa: E402
 from bm_training.tracking.clip_options import ClipOptions  # noqa: E402
 from bm_training.tracking.distill import Distill  # noqa: E402
+from bm_training.tracking.evaluate import EvaluateIsaacLab  # noqa: E402
 from bm_training.tracking.run_start import differing_options  # noqa: E402
 from bm_training.tracking.sampling_options import SamplingOptions  # noqa: E402
 from bm_training.tracking.simulation import simulation  # noqa: E402
 from bm_training.tracking.train import TrainTracking  # noqa: E402
 
 WALK = Path(__file__).resolve().parents[2] / "motions" / "walk.npz"
+TRACKER = WALK.parents[1] / "policies" / "g1_tracker.pt"
 NOWHERE = Path("nowhere")
 
 
@@ -49,11 +51,14 @@ def no_simulator(monkeypatch):
         ({"wandb_project": "g1"}, "pip install wandb"),
         ({"curriculum": NOWHERE}, "nowhere"),
         ({"sampler": SamplingOptions(bin_probabilities=NOWHERE)}, "nowhere"),
+        ({"init_from": TRACKER.with_suffix(".onnx")}, r"an exported bundle; give the run or checkpoint"),
         ({"resume": NOWHERE}, "nowhere: neither a checkpoint nor a run"),
         ({"init_from": NOWHERE}, "nowhere: neither a checkpoint nor a run"),
         ({"num_mini_batches": 0}, "num_mini_batches >= 1"),
         ({"num_mini_batches": 1000}, "more than there are steps"),
         ({"num_envs": 0}, "num_envs = 0"),
+        ({"seed": -1}, "seed = -1"),
+        ({"device": "abacus"}, "--device abacus: "),
         ({"learning_rate": float("nan")}, "learning_rate = nan"),
         ({"learning_rate": 0.0}, "learning_rate = 0.0"),
         ({"desired_kl": float("inf")}, "desired_kl = inf"),
@@ -77,12 +82,6 @@ def test_a_bad_value_is_told_before_there_is_a_simulator_or_a_folder(tmp_path, n
         train(run_dir, **options)()
     assert "\n" not in str(told.value)
     assert not run_dir.exists()
-
-
-def test_a_clip_of_one_frame_is_named(monkeypatch):
-    clip = type("Clip", (), {"name": "pose", "num_frames": 1, "fps": 50.0})()
-    with pytest.raises(ConfigError, match="pose: 1 frame"):
-        run_start._bins(type("Set", (), {"clips": (clip,)})(), 1.0)
 
 
 @pytest.mark.parametrize(("ms", "steps"), [(0.0, 0), (15.0, 3), (20.0, 4)])
@@ -121,6 +120,54 @@ def test_what_is_refused_inside_the_simulation_prints_no_traceback(capsys):
             sys.exit(5)
 
 
+def evaluate(run_dir):
+    EvaluateIsaacLab(
+        policy=TRACKER.with_suffix(".onnx"), clips=ClipOptions(motions=str(WALK)), device="cpu", num_envs=2
+    )()
+
+
+def benchmark(run_dir):
+    sizes = {"njmax": 50, "nconmax": 20, "num_envs": 2, "library_minutes": 1e-3}
+    benchmark_task.measure({"motion": str(WALK), "device": "cpu", "solver_loop": False, **sizes})
+
+
+@pytest.mark.parametrize("command", [lambda run_dir: train(run_dir)(), evaluate, benchmark])
+def test_no_command_shows_isaac_lab_an_error_that_the_user_can_act_on(command, tmp_path, monkeypatch):
+    seen = []
+
+    @contextmanager
+    def launch_simulation(cfg, _):
+        try:
+            yield
+        except BaseException as error:
+            seen.append(type(error))
+            raise
+
+    def no_environment(cfg):
+        raise ConfigError("no room for these robots")
+
+    monkeypatch.setattr(isaaclab.app, "launch_simulation", launch_simulation)
+    monkeypatch.setattr(tracking_env, "TrackingEnv", no_environment)
+    with pytest.raises(ConfigError, match="no room"):
+        command(tmp_path / "run")
+    assert seen == [SystemExit]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"teacher": (f"{TRACKER.with_suffix('.onnx')}=dance",)}, "nobody teaches walk"),
+        ({"teacher": (str(TRACKER.with_suffix(".onnx")),) * 2}, "g1_tracker: teaches no motion of this run"),
+        ({"teacher": (str(TRACKER.with_suffix(".onnx")),), "lead_iterations": -1}, "lead_iterations = -1"),
+    ],
+)
+def test_teachers_that_do_not_fit_are_told_before_there_is_a_simulator(options, said, tmp_path, no_simulator):
+    clips = ClipOptions(motions=str(WALK))
+    with pytest.raises(ConfigError, match=said):
+        Distill(**({"run_dir": tmp_path / "run", "clips": clips, "device": "cpu", "num_envs": 8} | options))()
+    assert not (tmp_path / "run").exists()
+
+
 # -- one run a folder
 
 
@@ -138,6 +185,9 @@ def test_a_folder_that_holds_a_run_is_not_trained_into(tmp_path, no_simulator):
             train(old.run_dir, **options)()
     with pytest.raises(ConfigError, match="holds a run already"):
         Distill(run_dir=old.run_dir, teacher=("x",), clips=ClipOptions(motions=str(WALK)))()
+    with pytest.raises(ConfigError, match=r"notes.md: a file, not the folder of a run"):
+        (tmp_path / "notes.md").write_text("mine")
+        check_run_dir(tmp_path / "notes.md")
     check_run_dir(old.run_dir, old.run_dir)
     check_run_dir(old.run_dir, old.folder / "model_000020.pt")
     check_run_dir(tmp_path / "new", old.run_dir)

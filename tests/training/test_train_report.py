@@ -95,6 +95,22 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         ReportRun(run=tmp_path, out=tmp_path / "page.pdf")()
 
 
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ('{"iteration": 1, "train/loss": 0.5, "val/loss": 0.6}\n', "of another training than tracking; tensorboard"),
+        ('{"loss": 0.5}\n', "a line without its iteration"),
+        ("3\n", "a line without its iteration"),
+        ("\udcff", "no text"),
+    ],
+)
+def test_a_log_of_something_else_is_refused_in_one_line(log, said, tmp_path):
+    (tmp_path / "log.jsonl").write_bytes(log.encode(errors="surrogateescape"))
+    with pytest.raises(ConfigError, match=said) as refusal:
+        ReportRun(run=tmp_path)()
+    assert "\n" not in str(refusal.value) and not (tmp_path / "report.html").exists()
+
+
 def test_smoothing_keeps_constants_and_ends():
     np.testing.assert_allclose(smoothed(np.full(9, 2.5), 3), 2.5)
     # ends: means of the first two and the last two

@@ -26,20 +26,17 @@ class BenchTraining:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
-        import torch
         from rich.console import Console
         from rich.table import Table
 
         from bm_core.errors import ConfigError
         from bm_sim2real.result_json import write_result
+        from bm_training.devices import usable_device
         from bm_training.sampling.benchmark import benchmark_sampler
 
         if min(self.num_envs, self.repeats, *self.motions) < 1:
             raise ConfigError("--num-envs, --repeats and --motions must be at least 1")
-        try:
-            torch.zeros(1, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f"--device {self.device}: {str(error).splitlines()[0]}") from None
+        usable_device(self.device)
         sampled = benchmark_sampler(
             num_motions=self.motions, num_envs=self.num_envs, repeats=self.repeats, device=self.device
         )

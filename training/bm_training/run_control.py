@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from bm_core.errors import ConfigError
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -32,6 +35,15 @@ def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def deadline_of(started: float, max_minutes: float | None) -> float | None:
+    """time.monotonic() at which --max-minutes are over; None without a limit. ConfigError for what is no number."""
+    if max_minutes is None:
+        return None
+    if math.isnan(max_minutes):
+        raise ConfigError("--max-minutes nan: a number expected")
+    return started + 60.0 * max_minutes
 
 
 def repository_commit() -> str:

@@ -19,7 +19,7 @@ from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
 from bm_sim2real.guard import damping_command
 from bm_sim2real.guard_limits import GuardLimits
-from bm_sim2real.process_signals import Stop, children_ignore_sigint
+from bm_sim2real.process_signals import Stop, children_ignore_sigint, outlive_terminal
 from bm_sim2real.robots.simulation_config import TICK_DT
 from bm_sim2real.robots.unitree.dds import DdsLink, RawWriter
 from bm_sim2real.robots.unitree.low_command import LowCommandPacker
@@ -64,6 +64,8 @@ class Guardian:
         self._config = dataclasses.replace(config, guardian_guid=self._dds.guid)
         self._stop = Stop()
         signal.signal(signal.SIGUSR1, self._on_estop)
+        self._has_terminal = True
+        outlive_terminal(self._on_hangup)
         self._child: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
@@ -81,7 +83,8 @@ class Guardian:
                 clock.wait()
                 ticks += 1
                 words[Word.GUARDIAN_BEATS] = ticks
-                if self._stop.requested:
+                # Without its terminal it goes on for who is armed, and not for ever.
+                if self._stop.requested or not (self._has_terminal or words[Word.LEASE]):
                     words[Word.SHUTDOWN] = 1
                 if child.poll() is not None and (words[Word.HAS_ENDED] or not words[Word.IS_READY]):
                     break
@@ -94,6 +97,9 @@ class Guardian:
     def _on_estop(self, *_: object) -> None:
         """As the writer's: whoever presses must not have to know which of the two processes is which."""
         self._memory.words[Word.ESTOP_REQUESTS] = secrets.randbits(63)
+
+    def _on_hangup(self) -> None:
+        self._has_terminal = False
 
     def _start_writer(self) -> subprocess.Popen[bytes]:
         fd = self._memory.fd
@@ -122,12 +128,13 @@ class Guardian:
         return 1
 
     def _damp(self, dds: RawWriter) -> None:
-        """Until SIGTERM or SIGINT, and for at least the time of an exit."""
+        """Until SIGTERM, SIGINT or the end of the terminal, and for at least the time of an exit."""
         if self._config.is_dry_run:
             return
         frame = damping_frame(self._memory, self._config.limits)
         clock, frames = WallClock(self._config.tick_s, slip_s=0.0), 0
-        while not self._stop.requested or frames * TICK_DT < self._config.limits.exit_damping_s:
+        least = self._config.limits.exit_damping_s
+        while (self._has_terminal and not self._stop.requested) or frames * TICK_DT < least:
             clock.wait()
             dds.write(frame)
             frames += 1

@@ -19,6 +19,7 @@ from bm_sim2real.bridge.core import BridgeCore
 from bm_sim2real.bridge.event_log import EventLog
 from bm_sim2real.bridge.realtime import make_realtime
 from bm_sim2real.bridge.shared_memory import BridgeMemory, Word
+from bm_sim2real.process_signals import outlive_terminal
 from bm_sim2real.robots.unitree.robot import UnitreeRobot
 from bm_sim2real.timing import WallClock
 from bm_sim2real.unblocked_output import unblocked_output
@@ -138,12 +139,13 @@ class _GuardianWatch:
 
 
 class _Signals:
-    """SIGTERM ends after damping, SIGUSR1 is the emergency stop, SIGINT is left to the guardian."""
+    """SIGTERM ends after damping, SIGUSR1 is the emergency stop; SIGINT and the terminal are left to the guardian."""
 
     def __init__(self) -> None:
         self.ends = False
         self._estop = False
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        outlive_terminal()
         signal.signal(signal.SIGTERM, self._on_end)
         signal.signal(signal.SIGUSR1, self._on_estop)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 class Bridge:
     """Own a Unitree G1: 500 Hz writer with the command guard, and a guardian behind it. Damps until a client arms.
 
-    Ends with SIGINT or SIGTERM, after a second of damping. SIGUSR1 to the writer is an emergency stop. Exit 0 after an
-    orderly end, 1 after the guardian had to take over.
+    Ends with SIGINT or SIGTERM, after a second of damping; when its terminal hangs up, as soon as nobody is armed.
+    Ctrl-Z does not stop it. SIGUSR1 to the writer is an emergency stop. Exit 0 after an orderly end, 1 after the
+    guardian had to take over.
     """
 
     network_interface: str

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bm_sim2real.bridge.config import BridgeConfig
     from bm_sim2real.bridge.operator import OperatorConsole, PatientOperator
     from bm_sim2real.joystick import Joystick
-    from bm_sim2real.process_signals import Stop
+    from bm_sim2real.process_signals import Stop, outlive_terminal
     from bm_sim2real.recorder import Recorder
     from bm_sim2real.session import SessionConfig
     from bm_sim2real.state_machine import StateMachine
@@ -40,8 +40,6 @@ class HardwareRun:
 
     def __call__(self, clip: MotionClip | None, report: Callable[[float, str], None]) -> dict[str, Any]:
         """Notes of the run, as ControlLoop.notes(). Everything that can refuse does so before the robot is armed."""
-        import signal
-
         from bm_core.errors import ConfigError
         from bm_sim2real.bridge.launch import bridge_client, log_elsewhere
         from bm_sim2real.bridge.realtime import make_realtime
@@ -58,8 +56,7 @@ class HardwareRun:
         machine = self._machine(clip)
         pad = None if self.joystick is None else Joystick(self.joystick)
         recorder = Recorder(self.record, machine.policy.contract) if self.record else None
-        # A terminal that hangs up must not drop a robot: it goes on as long as the deadman is held, else it is braked.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        outlive_terminal()  # the robot goes on as long as the deadman is held, else it is braked
         with bridge_client(config) as client, TerminalKeys() as keys:
             status = client.status()
             dry = ", DRY RUN" * bool(status.get("is_dry_run"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +34,8 @@ class ActionNoiseConfig:
             raise ConfigError(f"noise.time_constant = {self.time_constant}: 0 < shortest <= longest")
         if not 0.0 <= self.clean_share <= 1.0 or not self.ladder:
             raise ConfigError("noise: clean_share must be 0..1, and the ladder must have a rung")
+        if not all(0.0 <= rung < math.inf for rung in self.ladder):
+            raise ConfigError(f"noise.ladder = {self.ladder}: its rungs must be numbers, at least 0")
 
     @property
     def spread(self) -> tuple[float, ...]:

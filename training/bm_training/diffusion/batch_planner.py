@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bm_core.diffusion.layout import TokenLayout
 from bm_core.diffusion.requests import cold_request, warm_request
 from bm_core.diffusion.sampler import Guidance, PlanRequest
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.diffusion.state import state_slices
 from bm_core.errors import ConfigError
+from bm_core.g1 import CONTROL_DT
 from bm_training.diffusion.batch_history import BatchHistory
 from bm_training.diffusion.sampler import TorchDenoiser, draw_noise, torch_sampler
 from bm_training.rotations import quat_from_yaw, quat_rotate, yaw_from_quat
@@ -33,6 +35,23 @@ class BatchPlannerConfig:
     is_warm: bool = True
     """Start from the last plan; else from noise, with the committed actions kept."""
     seed: int = 0
+
+
+def latency_steps(latency_ms: float, layout: TokenLayout) -> int:
+    """Control steps of --latency-ms. ConfigError for broken ones, and for more than what a plan is trained for."""
+    steps = latency_ms / (1000.0 * CONTROL_DT)
+    longest = _longest_latency(layout)
+    if not 0.0 <= steps <= longest or abs(steps - round(steps)) > 1e-6:
+        raise ConfigError(
+            f"--latency-ms {latency_ms:g}: whole control steps of {1000 * CONTROL_DT:.0f} ms are needed, "
+            f"at most {1000 * CONTROL_DT * longest:.0f} ms"
+        )
+    return round(steps)
+
+
+def _longest_latency(layout: TokenLayout) -> int:
+    """Control steps after which enough of a plan is left to be run."""
+    return (layout.supervised - 1) * layout.steps_per_token - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +80,9 @@ class BatchPlanner:
         """ConfigError if the latency is longer than what a plan is trained for."""
         layout = spec.layout
         self.spec, self.config, self._layout, self._denoise = spec, config, layout, denoise
-        longest = (layout.supervised - 1) * layout.steps_per_token
-        if not 0 <= config.latency < longest:
-            raise ConfigError(f"planning latency of {config.latency} steps: must be 0..{longest - 1}")
+        longest = _longest_latency(layout)
+        if not 0 <= config.latency <= longest:
+            raise ConfigError(f"planning latency of {config.latency} steps: must be 0..{longest}")
         self._sampler = torch_sampler(spec, device)
         self._generator = torch.Generator(device=device).manual_seed(config.seed)
         self.history = BatchHistory(layout, spec.representation, robots, device)

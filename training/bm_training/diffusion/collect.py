@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from bm_training.diffusion.motion_options import MotionOptions
-from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
+from bm_training.run_control import deadline_of, report, repository_commit, run_as_module, stopped_by_signals
 
 if TYPE_CHECKING:
     from bm_training.diffusion.collector import Collector
@@ -62,36 +63,55 @@ class Collect:
     """Also write a summary as one JSON document."""
 
     def __call__(self) -> int:
-        motions = self.clips.load()
         from bm_core.g1 import G1
+        from bm_training.devices import usable_device
         from bm_training.diffusion.action_noise import ActionNoiseConfig
         from bm_training.diffusion.collector import Collector, collection_env_cfg
         from bm_training.diffusion.latent_model import latent_from_document, read_latent
         from bm_training.diffusion.simulated_env import simulated_env
-        from bm_training.diffusion.task_setup import default_device, task_of_options
+        from bm_training.diffusion.task_setup import task_of_options
         from bm_training.diffusion.teacher import read_teacher
         from bm_training.diffusion.window_keeper import KeeperConfig
 
-        device = default_device(self.device)
+        # All that can be refused without the simulator.
+        deadline = deadline_of(time.monotonic(), self.max_minutes)
+        keeper = KeeperConfig(steps=self.steps, survive=self.survive)
+        noise = ActionNoiseConfig(ladder=tuple(self.noise * rung for rung in ActionNoiseConfig.ladder))
+        device = usable_device(self.device)
+        motions = self.clips.load()
+        self._check(motions)
         teacher = read_teacher(self.teacher, device)
         latent = None if self.latent is None else latent_from_document(read_latent(self.latent, device), device)
         width = len(G1.joint_names) if latent is None else latent.config.latent
         writer = self._writer(teacher, motions, width)
         # A continued collection must not see the same noise again.
         seed = self.seed + 7919 * writer.num_shards
-        ladder = tuple(self.noise * rung for rung in ActionNoiseConfig.ladder)
         task = task_of_options(self, teacher, motions, device, seed)
         env_cfg = collection_env_cfg(task, self.rollout_s)
         with simulated_env(env_cfg) as env:
-            keeper = KeeperConfig(steps=self.steps, survive=self.survive)
-            noise = ActionNoiseConfig(ladder=ladder)
             collector = Collector(env, teacher, noise, keeper, seed, latent)
-            rate = self._collect(collector, writer, seed)
+            rate = self._collect(collector, writer, seed, deadline)
         if self.json is not None:
             self._write_summary(self.json, writer, collector, rate)
         return 0
 
     # -- parts
+
+    def _check(self, motions: LoadedMotionSet) -> None:
+        """ConfigError for what would collect nothing, however long it goes on."""
+        from bm_core.errors import ConfigError
+        from bm_core.g1 import CONTROL_DT
+        from bm_training.require import require
+
+        require(self.episodes >= 1, "episodes", self.episodes, ">= 1")
+        require(self.shard_episodes >= 1, "shard_episodes", self.shard_episodes, ">= 1")
+        least = self.survive * CONTROL_DT
+        require(least <= self.rollout_s < math.inf, "rollout_s", self.rollout_s, f"at least survive, {least:g} s")
+        if all(clip.num_frames <= self.survive for clip in motions.clips):
+            raise ConfigError(
+                f"no clip goes on for {self.survive} frames, which a rollout must last; give longer ones, or lower "
+                "--survive and --steps"
+            )
 
     def _writer(self, teacher: TeacherCheckpoint, motions: LoadedMotionSet, width: int) -> RolloutWriter:
         from bm_training.diffusion.rollout_file import RolloutWriter
@@ -113,7 +133,7 @@ class Collect:
             provenance["latent"] = self.latent.name
         return RolloutWriter(self.out, steps=self.steps, sources=names, provenance=provenance, action_width=width)
 
-    def _collect(self, collector: Collector, writer: RolloutWriter, seed: int) -> float:
+    def _collect(self, collector: Collector, writer: RolloutWriter, seed: int, deadline: float | None) -> float:
         """Until there are enough episodes, the time is over or a signal comes; returns control steps per second."""
         from bm_training.diffusion.rollout_file import joined
 
@@ -125,8 +145,7 @@ class Collect:
             while not stopped:
                 count = writer.manifest.episodes + sum(part.episodes for part in waiting)
                 now = time.monotonic()
-                late = self.max_minutes is not None and now - started > 60.0 * self.max_minutes
-                if count >= self.episodes or late:
+                if count >= self.episodes or (deadline is not None and now > deadline):
                     break
                 if now - last > _REPORT_S:
                     self._progress(count, begun, collector, now - started)

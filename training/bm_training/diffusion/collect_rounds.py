@@ -5,18 +5,23 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from bm_training.diffusion.motion_options import StartMotionOptions
-from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
+from bm_training.run_control import deadline_of, report, repository_commit, run_as_module, stopped_by_signals
 
 if TYPE_CHECKING:
+    from bm_core.diffusion.spec import DiffusionSpec
+    from bm_training.diffusion.batch_planner import BatchPlanner
+    from bm_training.diffusion.model import TokenTransformer
     from bm_training.diffusion.rollout_file import Rollouts, RolloutWriter
     from bm_training.diffusion.rounds import Rounds
+    from bm_training.diffusion.stage import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,21 +76,35 @@ class CollectRounds:
     """Also write the counts as one JSON document."""
 
     def __call__(self) -> int:
-        motions = self.clips.load()
+        from bm_core.diffusion.guidance.settings import GuidanceSpec, read_guidance
+        from bm_training.devices import usable_device
+        from bm_training.diffusion.batch_planner import latency_steps
         from bm_training.diffusion.decoders import decoder_of
         from bm_training.diffusion.rollout_file import RolloutWriter
+        from bm_training.diffusion.rounds import RoundConfig, Rounds
         from bm_training.diffusion.simulated_env import simulated_env
         from bm_training.diffusion.stage import Stage, stage_env_cfg
-        from bm_training.diffusion.task_setup import default_device, task_of_options
+        from bm_training.diffusion.task_setup import task_of_options
         from bm_training.diffusion.teacher import read_teacher
         from bm_training.diffusion.trainer import load_model
+        from bm_training.require import require
         from bm_training.tracking.checkpoint import find_checkpoint
 
-        device = default_device(self.device)
+        # All that can be refused without the simulator.
+        deadline = deadline_of(time.monotonic(), self.max_minutes)
+        require(self.episodes >= 1, "episodes", self.episodes, ">= 1")
+        require(self.shard_episodes >= 1, "shard_episodes", self.shard_episodes, ">= 1")
+        config = RoundConfig(run=self.run, steps=self.steps, survive=self.survive, guided=self.guided, kick=self.kick)
+        guidance = GuidanceSpec() if self.guidance is None else read_guidance(self.guidance)
+        device = usable_device(self.device)
+        motions = self.clips.load()
         teacher = read_teacher(self.teacher, device)
         names = [clip.name for clip in motions.clips]
         path = find_checkpoint(self.model)
         spec, model = load_model(path, device)
+        if self.passes is not None:
+            spec = dataclasses.replace(spec, sampler=dataclasses.replace(spec.sampler, passes=self.passes))
+        latency = latency_steps(self.latency_ms, spec.layout)
         writer = RolloutWriter(
             self.out,
             steps=self.steps,
@@ -97,40 +116,37 @@ class CollectRounds:
         task = task_of_options(self, teacher, motions, device, seed)
         cfg = stage_env_cfg(task, is_randomised=True)
         with simulated_env(cfg) as env:
-            rounds = self._rounds(Stage(env, teacher), spec, model, decoder_of(path, device), seed)
-            self._collect(rounds, writer, seed)
+            stage = Stage(env, teacher)
+            make_planner = self._planners(stage, spec, model, latency)
+            rounds = Rounds(stage, make_planner, decoder_of(path, device), guidance, config, seed)
+            self._collect(rounds, writer, seed, deadline)
         if self.json is not None:
             self._write_summary(rounds, writer)
         return 0
 
     # -- parts
 
-    def _rounds(self, stage: Any, spec: Any, model: Any, decoder: Any, seed: int) -> Rounds:
-        from bm_core.diffusion.guidance.settings import GuidanceSpec, read_guidance
-        from bm_core.g1 import CONTROL_DT
+    def _planners(
+        self, stage: Stage, spec: DiffusionSpec, model: TokenTransformer, latency: int
+    ) -> Callable[[int], BatchPlanner]:
+        """From a seed to a planner of all robots."""
         from bm_training.diffusion.batch_planner import BatchPlanner, BatchPlannerConfig
-        from bm_training.diffusion.rounds import RoundConfig, Rounds
         from bm_training.diffusion.sampler import TorchDenoiser
 
-        if self.passes is not None:
-            spec = dataclasses.replace(spec, sampler=dataclasses.replace(spec.sampler, passes=self.passes))
         denoiser = TorchDenoiser(model, is_bf16=stage.device.startswith("cuda"))
-        latency = round(self.latency_ms / (1000.0 * CONTROL_DT))
 
         def make_planner(run_seed: int) -> BatchPlanner:
             config = BatchPlannerConfig(latency=latency, is_warm=not self.cold, seed=run_seed)
             return BatchPlanner(spec, denoiser, stage.num_robots, stage.device, config)
 
-        guidance = GuidanceSpec() if self.guidance is None else read_guidance(self.guidance)
-        config = RoundConfig(run=self.run, steps=self.steps, survive=self.survive, guided=self.guided, kick=self.kick)
-        return Rounds(stage, make_planner, decoder, guidance, config, seed)
+        return make_planner
 
     def _provenance(self, teacher: str) -> dict[str, str]:
         names = ("run", "survive", "guided", "kick", "latency_ms", "passes", "cold", "max_delay_ms", "seed")
         options = {name: str(getattr(self, name)) for name in names}
         return {"teacher": teacher, "policy": self.model.name, "commit": repository_commit(), **options}
 
-    def _collect(self, rounds: Rounds, writer: RolloutWriter, seed: int) -> None:
+    def _collect(self, rounds: Rounds, writer: RolloutWriter, seed: int, deadline: float | None) -> None:
         from bm_training.diffusion.rollout_file import joined
 
         stopped: list[bool] = []
@@ -139,8 +155,7 @@ class CollectRounds:
         with stopped_by_signals(lambda: stopped.append(True)):
             while not stopped:
                 count = writer.manifest.episodes + sum(part.episodes for part in waiting)
-                late = self.max_minutes is not None and time.monotonic() - started > 60.0 * self.max_minutes
-                if count >= self.episodes or late:
+                if count >= self.episodes or (deadline is not None and time.monotonic() > deadline):
                     break
                 waiting += rounds.episodes()
                 self._progress(rounds, writer.manifest.episodes + sum(part.episodes for part in waiting), started)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import tyro
 
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from bm_core.diffusion.guidance.settings import GuidanceSpec
     from bm_core.diffusion.spec import DiffusionSpec
     from bm_training.diffusion.decoders import ActionDecoder
-    from bm_training.diffusion.model import TokenTransformer
+    from bm_training.diffusion.sampler import TorchDenoiser
     from bm_training.diffusion.stage import Stage
+    from bm_training.diffusion.trial import TrialConfig
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +65,8 @@ class EvaluateDiffusion:
     """m/s, largest kick, once a second; default: the task's."""
     baseline: bool = False
     """Also let the tracker itself walk on through Walk + Perturb: what the scene allows."""
-    teacher: Path = Path("policies/g1_tracker.pt")
-    """Tracker that walks the robots in; run or checkpoint of `bm train tracking`."""
+    teacher: Path | None = None
+    """Tracker that walks the robots in; run or checkpoint of `bm train tracking`. Default: the shipped one."""
     backend: Literal["newton", "ovphysx", "physx"] = "newton"
     """Physics"""
     device: str | None = None
@@ -81,29 +86,34 @@ class EvaluateDiffusion:
     """Also write rows and summary as one JSON document."""
 
     def __call__(self) -> int:
+        from bm_training.devices import usable_device
         from bm_training.diffusion.decoders import decoder_of
+        from bm_training.diffusion.sampler import TorchDenoiser
         from bm_training.diffusion.simulated_env import simulated_env
         from bm_training.diffusion.stage import Stage, stage_env_cfg
-        from bm_training.diffusion.task_setup import default_device, task_of_options
+        from bm_training.diffusion.task_setup import task_of_options
         from bm_training.diffusion.teacher import read_teacher
         from bm_training.diffusion.trainer import load_model
         from bm_training.diffusion.walk_clip import walk_motions
         from bm_training.tracking.checkpoint import find_checkpoint
 
-        device = default_device(self.device)
-        combinations = self._combinations()
+        # All that can be refused without the simulator.
+        device = usable_device(self.device)
         path = find_checkpoint(self.model)
         spec, model = load_model(path, device)
+        combinations, guidance = self._combinations(spec), self._guidance()
         decoder = decoder_of(path, device)
         teacher = read_teacher(self.teacher, device)
         task = task_of_options(self, teacher, walk_motions(), device, self.seed)
         cfg = stage_env_cfg(task, self.randomise)
         with simulated_env(cfg) as env:
             stage = Stage(env, teacher)
-            rows = [self._run(stage, spec, model, decoder, combination) for combination in combinations]
+            is_bf16 = stage.device.startswith("cuda") if self.bf16 is None else self.bf16
+            play = partial(self._run, stage, TorchDenoiser(model, is_bf16), decoder, guidance)
+            rows = [play(combination) for combination in combinations]
             if self.baseline:
-                asked = ("walk-perturb", 0, "cold", 1)
-                rows.append(self._run(stage, spec, model, decoder, asked, is_baseline=True))
+                asked = _Combination(trial=self._trial("walk-perturb"), latency=0, start="cold", spec=spec)
+                rows.append(play(asked, is_baseline=True))
         passed = rows[0]["success_rate"] >= self.require_success
         if self.json is not None:
             self._write(rows, passed)
@@ -111,10 +121,15 @@ class EvaluateDiffusion:
 
     # -- parts
 
-    def _combinations(self) -> list[tuple[str, int, str, int | None]]:
+    def _combinations(self, spec: DiffusionSpec) -> list[_Combination]:
+        """ConfigError or BundleError for a value that the model cannot be run with."""
         from bm_core.errors import ConfigError
+        from bm_training.comma_list import named_parts
+        from bm_training.diffusion.batch_planner import latency_steps
+        from bm_training.require import require
 
-        tasks, starts = self.tasks.split(","), self.start.split(",")
+        require(not math.isnan(self.require_success), "require_success", "nan", "a number")
+        tasks, starts = (named_parts(f"--{name}", getattr(self, name).split(",")) for name in ("tasks", "start"))
         for name, given, known in (
             ("tasks", tasks, ("walk-perturb", "joystick", "velocity")),
             ("start", starts, ("warm", "cold")),
@@ -122,33 +137,42 @@ class EvaluateDiffusion:
             unknown = sorted(set(given) - set(known))
             if unknown:
                 raise ConfigError(f"--{name}: {unknown[0]} is unknown; {', '.join(known)} are known")
-        latencies = [_whole_steps(text) for text in self.latency_ms.split(",")]
-        passes = [int(text) for text in self.passes.split(",")] if self.passes else [None]
-        return list(itertools.product(tasks, latencies, starts, passes))
+        latencies = [latency_steps(ms, spec.layout) for ms in _numbers("--latency-ms", self.latency_ms, float)]
+        passes = _numbers("--passes", self.passes, int) if self.passes else [None]
+        return [
+            _Combination(
+                trial=self._trial(task),
+                latency=latency,
+                start=start,
+                spec=dataclasses.replace(spec, sampler=self._sampler(spec, count)),
+            )
+            for task, latency, start, count in itertools.product(tasks, latencies, starts, passes)
+        ]
+
+    def _trial(self, task: str) -> TrialConfig:
+        from bm_training.diffusion.trial import TrialConfig
+
+        return TrialConfig(name=task, seconds=self.seconds, kick=self.kick, seed=self.seed)
 
     def _run(
         self,
         stage: Stage,
-        spec: DiffusionSpec,
-        model: TokenTransformer,
+        denoiser: TorchDenoiser,
         decoder: ActionDecoder,
-        combination: tuple[str, int, str, int | None],
+        guidance: GuidanceSpec,
+        combination: _Combination,
         is_baseline: bool = False,
     ) -> dict[str, Any]:
         from bm_training.diffusion.batch_planner import BatchPlanner, BatchPlannerConfig
         from bm_training.diffusion.closed_loop import run_trial
-        from bm_training.diffusion.sampler import TorchDenoiser
-        from bm_training.diffusion.trial import Trial, TrialConfig
+        from bm_training.diffusion.trial import Trial
 
-        task, latency, start, passes = combination
-        spec = dataclasses.replace(spec, sampler=self._sampler(spec, passes))
-        is_bf16 = stage.device.startswith("cuda") if self.bf16 is None else self.bf16
+        task, latency, start = combination.trial.name, combination.latency, combination.start
+        spec = combination.spec
         config = BatchPlannerConfig(latency=latency, is_warm=start == "warm", seed=self.seed)
-        planner = BatchPlanner(spec, TorchDenoiser(model, is_bf16), stage.num_robots, stage.device, config)
-        trial = Trial(
-            TrialConfig(name=task, seconds=self.seconds, kick=self.kick, seed=self.seed), stage.num_robots, stage.device
-        )
-        result = run_trial(stage, planner, decoder, trial, self._guidance(), is_baseline=is_baseline)
+        planner = BatchPlanner(spec, denoiser, stage.num_robots, stage.device, config)
+        trial = Trial(combination.trial, stage.num_robots, stage.device)
+        result = run_trial(stage, planner, decoder, trial, guidance, is_baseline=is_baseline)
         row: dict[str, Any] = {"task": task, "policy": "tracker" if is_baseline else self.model.name}
         row |= {"latency_ms": 20 * latency, "start": start, "passes": spec.sampler.passes}
         row |= {"action_passes": spec.sampler.action_passes, "eta": spec.sampler.eta}
@@ -172,9 +196,13 @@ class EvaluateDiffusion:
 
     def _guidance(self) -> GuidanceSpec:
         from bm_core.diffusion.guidance.settings import GuidanceSpec, read_guidance
+        from bm_training.require import require
 
         settings = GuidanceSpec() if self.guidance is None else read_guidance(self.guidance)
-        return settings if self.guidance_scale is None else dataclasses.replace(settings, scale=self.guidance_scale)
+        if self.guidance_scale is None:
+            return settings
+        require(math.isfinite(self.guidance_scale), "guidance_scale", self.guidance_scale, "a number")
+        return dataclasses.replace(settings, scale=self.guidance_scale)
 
     def _write(self, rows: list[dict[str, Any]], passed: bool) -> None:
         from bm_sim2real.result_json import write_result
@@ -185,14 +213,29 @@ class EvaluateDiffusion:
         write_result(self.json, command="train eval-diffusion", rows=rows, summary=summary, passed=passed)
 
 
-def _whole_steps(text: str) -> int:
-    from bm_core.errors import ConfigError
-    from bm_core.g1 import CONTROL_DT
+@dataclass(frozen=True, kw_only=True)
+class _Combination:
+    """One closed loop."""
 
-    steps = float(text) / (1000.0 * CONTROL_DT)
-    if steps < 0 or abs(steps - round(steps)) > 1e-6:
-        raise ConfigError(f"--latency-ms {text}: whole control steps of {1000 * CONTROL_DT:.0f} ms are needed")
-    return round(steps)
+    trial: TrialConfig
+    latency: int
+    """Control steps."""
+    start: str
+    spec: DiffusionSpec
+    """With the sampler of the options."""
+
+
+def _numbers(option: str, text: str, kind: type[_Number]) -> list[_Number]:
+    """Of a list between commas. ConfigError for an empty part, and for one that is no number."""
+    from bm_core.errors import ConfigError
+    from bm_training.comma_list import named_parts
+
+    parts = named_parts(option, text.split(","))
+    try:
+        return [kind(part) for part in parts]
+    except ValueError as error:
+        what = "whole numbers" if kind is int else "numbers"
+        raise ConfigError(f"{option} {text}: {what} between commas expected") from error
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,7 @@ from bm_core.diffusion.spec import DiffusionSpec, EmphasisSpec, NormaliserSpec, 
 from bm_core.diffusion.state import state_slices
 from bm_core.g1 import G1
 from bm_training.diffusion.windows import Windows
+from bm_training.require import require
 
 _WINDOWS = 16_384
 """For percentiles and ranges: 340 000 tokens, 0.2 GB."""
@@ -29,6 +31,10 @@ class SpecConfig:
     """Of the root's numbers inside the mixtures (BeyondMimic v4; the authors' earlier code 4)."""
     seed: int = 0
     """Of the emphasis and of the windows that are looked at."""
+
+    def __post_init__(self) -> None:
+        is_factor = 0.0 < self.emphasis_factor < math.inf
+        require(is_factor, "emphasis_factor", self.emphasis_factor, "a number above 0")
 
 
 def fit_spec(windows: Windows, config: SpecConfig) -> DiffusionSpec:

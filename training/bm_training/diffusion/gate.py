@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from bm_core.diffusion.guidance.settings import GuidanceSpec
 from bm_core.diffusion.spec import DiffusionSpec
+from bm_core.g1 import CONTROL_DT
 from bm_training.diffusion.batch_planner import BatchPlanner, BatchPlannerConfig
 from bm_training.diffusion.closed_loop import run_trial
 from bm_training.diffusion.decoders import ActionDecoder
 from bm_training.diffusion.sampler import TorchDenoiser
 from bm_training.diffusion.trial import Trial, TrialConfig
+from bm_training.require import require
 
 if TYPE_CHECKING:
     from bm_training.diffusion.model import TokenTransformer
@@ -35,10 +38,14 @@ class GateConfig:
     """Control steps"""
     passes: int = 10
     """Of the network for a plan, from noise"""
-    teacher: Path = Path("policies/g1_tracker.pt")
-    """Walks the robots in."""
+    teacher: Path | None = None
+    """Walks the robots in; None: the shipped one."""
     backend: str = "newton"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(self.robots >= 1, "gate_envs", self.robots, ">= 1 robot")
+        require(CONTROL_DT <= self.seconds < math.inf, "gate_seconds", self.seconds, "at least a control step, 0.02 s")
 
 
 @contextmanager

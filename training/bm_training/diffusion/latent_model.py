@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from bm_core.errors import ConfigError
 from bm_core.g1 import G1
 from bm_core.observation_terms import NUM_JOINTS, ObservationTerm
+from bm_training.require import require
 from bm_training.tracking.checkpoint import find_checkpoint, load_checkpoint
 
 KIND = "latent"
@@ -37,6 +38,10 @@ class LatentConfig:
     latent: int = 32
     hidden: tuple[int, ...] = (2048, 1024, 512)
     """Of encoder and decoder"""
+
+    def __post_init__(self) -> None:
+        require(self.latent >= 1, "latent", self.latent, ">= 1")
+        require(bool(self.hidden) and min(self.hidden) >= 1, "hidden", str(self.hidden), "at least one positive size")
 
 
 class ActionAutoencoder(nn.Module):

@@ -15,6 +15,7 @@ from torch import Tensor
 from bm_training.diffusion.latent_actions import gravity_of
 from bm_training.diffusion.latent_model import KIND, ActionAutoencoder, latent_document
 from bm_training.diffusion.reanchored_command import ReanchoredCommand
+from bm_training.require import require
 from bm_training.tracking.checkpoint import FORMAT, CheckpointFolder
 from bm_training.tracking.command import motion_command
 from bm_training.tracking.training_log import TrainingLog
@@ -49,6 +50,11 @@ class LatentTrainerConfig:
     seed: int = 0
     deadline: float | None = None
     """time.monotonic() at which to stop and save; the learning rate's cosine ends there if it comes first."""
+
+    def __post_init__(self) -> None:
+        require(self.iterations >= 0, "iterations", self.iterations, ">= 0")
+        require(0.0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a number above 0")
+        require(0.0 <= self.kl_weight < math.inf, "kl_weight", self.kl_weight, "a number, at least 0")
 
 
 class LatentTrainer:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from bm_core.diffusion.attention import attention_bias
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_core.errors import ConfigError
+from bm_training.require import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.width % (8 * self.heads) != 0:
             raise ConfigError(f"model.width = {self.width}: must be a multiple of 8 x heads ({self.heads})")
+        require(0.0 <= self.dropout < 1.0, "dropout", self.dropout, "at least 0, below 1")
 
 
 LARGE = ModelConfig()

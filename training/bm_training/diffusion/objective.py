@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from bm_core.diffusion.schedule import cosine_alpha_bar
 from bm_core.diffusion.spec import DiffusionSpec
 from bm_training.diffusion.windows import WindowBatch
+from bm_training.require import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,12 @@ class ObjectiveConfig:
     goes on with it, whatever the states ask for."""
     action_weight: float = 1.0
     """Of the actions' mean squared error beside the states'."""
+
+    def __post_init__(self) -> None:
+        for name in ("clean_history", "shared_levels", "committed", "forgotten"):
+            require(0.0 <= getattr(self, name) <= 1.0, name, getattr(self, name), "a share, 0 to 1")
+        require(self.most_committed >= 1, "most_committed", self.most_committed, ">= 1 action token")
+        require(0.0 <= self.action_weight < math.inf, "action_weight", self.action_weight, "a number, at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -188,9 +188,12 @@ def load_rollouts(folder: Path, *, verify: bool = True) -> tuple[Manifest, Rollo
         path = folder / shard.file
         if not path.is_file() or (verify and _sha256(path) != shard.sha256):
             raise ConfigError(f"{path}: missing or not the file that the manifest names; collect the data set again")
-        with h5py.File(path, "r") as file:
-            for name, parts in columns.items():
-                parts.append(np.asarray(file[name]))
+        try:
+            with h5py.File(path, "r") as file:
+                for name, parts in columns.items():
+                    parts.append(np.asarray(file[name]))
+        except (OSError, KeyError) as error:  # without `verify` it may be anything
+            raise ConfigError(f"{path}: not a shard of a data set ({error}); collect the data set again") from error
     rollouts = Rollouts(**{name: np.concatenate(parts) for name, parts in columns.items()})
     _check(rollouts, manifest)
     return manifest, rollouts
@@ -199,10 +202,15 @@ def load_rollouts(folder: Path, *, verify: bool = True) -> tuple[Manifest, Rollo
 def load_collections(folders: Sequence[Path], *, verify: bool = True) -> tuple[list[Manifest], Rollouts]:
     """All episodes of several data sets; `source` then counts through all manifests' sources.
 
-    ConfigError if they do not fit together.
+    ConfigError if they do not fit together, or one is named twice.
     """
     manifests, parts, known = [], [], 0
+    places = [folder.resolve() for folder in folders]
     for folder in folders:
+        if places.count(folder.resolve()) > 1:
+            raise ConfigError(
+                f"{folder}: is named twice; its episodes would be trained on and validated with, too; name it once"
+            )
         manifest, rollouts = load_rollouts(folder, verify=verify)
         for name in ("steps", "action_width"):
             if manifests and getattr(manifest, name) != getattr(manifests[0], name):

@@ -27,6 +27,7 @@ from bm_training.diffusion.frame_rows import as_rollouts, frame_row
 from bm_training.diffusion.reference_match import ReferenceMatch
 from bm_training.diffusion.rollout_file import ROOT_WIDTH, Rollouts
 from bm_training.diffusion.stage import Stage, safe_action
+from bm_training.require import require
 
 _JOINTS = len(G1.joint_names)
 
@@ -57,8 +58,10 @@ class RoundConfig:
     def __post_init__(self) -> None:
         if self.run <= self.before_fall[1] or not 1 <= self.before_fall[0] <= self.before_fall[1]:
             raise ConfigError(f"rounds: run {self.run} must be longer than before_fall {self.before_fall}")
-        if self.steps > self.survive:
-            raise ConfigError(f"rounds: steps {self.steps} must be at most survive ({self.survive})")
+        if not 1 <= self.steps <= self.survive:
+            raise ConfigError(f"rounds: steps {self.steps} must be 1..survive ({self.survive})")
+        require(0.0 <= self.guided <= 1.0, "guided", self.guided, "a share, 0 to 1")
+        require(0.0 <= self.kick < math.inf, "kick", self.kick, "a number of m/s, at least 0")
 
 
 @dataclass(kw_only=True)

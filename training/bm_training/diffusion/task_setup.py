@@ -63,10 +63,3 @@ def teacher_task(
         max_delay_steps=delay_steps(max_delay_ms),
         sampler=AdaptiveSamplerConfig(mode=SamplingMode.UNIFORM),
     )
-
-
-def default_device(device: str | None) -> str:
-    """A GPU where there is one."""
-    import torch
-
-    return device or ("cuda:0" if torch.cuda.is_available() else "cpu")

@@ -52,11 +52,12 @@ class TeacherCheckpoint:
         return algorithm.actor.eval().requires_grad_(False)
 
 
-def read_teacher(run_or_file: Path, device: str) -> TeacherCheckpoint:
-    """ConfigError if there is no tracker's checkpoint."""
+def read_teacher(run_or_file: Path | None, device: str) -> TeacherCheckpoint:
+    """None: the shipped tracker. ConfigError if there is no tracker's checkpoint."""
+    from bm_core.data import shipped
     from bm_training.tracking.checkpoint import find_checkpoint, load_checkpoint
 
-    path = find_checkpoint(run_or_file)
+    path = find_checkpoint(run_or_file or shipped("policies", "g1_tracker.pt"))
     state = load_checkpoint(path, device)
     if not {"alg", "ppo", "layouts"} <= set(state):
         raise ConfigError(f"{path.name}: not a checkpoint of bm train tracking")

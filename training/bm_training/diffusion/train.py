@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
+from bm_training.run_control import deadline_of, report, repository_commit, run_as_module, stopped_by_signals
 
 if TYPE_CHECKING:
     from bm_core.diffusion.layout import TokenLayout
+    from bm_training.diffusion.fit import SpecConfig
+    from bm_training.diffusion.gate import Gate, GateConfig
+    from bm_training.diffusion.model import ModelConfig
+    from bm_training.diffusion.objective import ObjectiveConfig
     from bm_training.diffusion.rollout_file import Manifest, Rollouts
-    from bm_training.diffusion.trainer import Trainer
+    from bm_training.diffusion.trainer import Trainer, TrainerConfig
     from bm_training.tracking.distributed import Ranks
 
 
@@ -86,8 +90,8 @@ class TrainDiffusion:
     """Of each closed loop."""
     gate_backend: Literal["newton", "ovphysx", "physx"] = "newton"
     """Their physics."""
-    gate_teacher: Path = Path("policies/g1_tracker.pt")
-    """Tracker that walks the robots in."""
+    gate_teacher: Path | None = None
+    """Tracker that walks the robots in. Default: the shipped one."""
     seed: int = 0
     resume: Path | None = None
     """Run or checkpoint to continue: averaged weights, step and spec, with a fresh optimiser."""
@@ -96,20 +100,24 @@ class TrainDiffusion:
 
     def __call__(self) -> int:
         started = time.monotonic()
+        from bm_training.comma_list import named_parts
         from bm_training.diffusion.rollout_file import load_collections
         from bm_training.tracking.checkpoint import check_run_dir
-
-        check_run_dir(self.run_dir, self.resume)
-        folders = [Path(part) for part in self.data.split(",")]
-        manifests, rollouts = load_collections(folders, verify=self.verify)
-        for folder, manifest in zip(folders, manifests, strict=True):
-            report(f"{folder}: {manifest.episodes} episodes, {manifest.hours:.2f} h")
         from bm_training.tracking.distributed import join
 
+        # All that can be refused without the data, which takes minutes to read, and without a simulator.
+        folders = [Path(part) for part in named_parts("--data", self.data.split(","))]
+        check_run_dir(self.run_dir, self.resume)
+        settings = self._settings(started)
         ranks = join(self.device)
         try:
-            with self._gate(ranks) as gate:
-                trainer = self._trainer(manifests, rollouts, ranks, started, gate)
+            state = self._resumed(ranks.device)
+            manifests, rollouts = load_collections(folders, verify=self.verify)
+            for folder, manifest in zip(folders, manifests, strict=True):
+                report(f"{folder}: {manifest.episodes} episodes, {manifest.hours:.2f} h")
+            decoder = self._decoder(manifests[0])
+            with self._gate(settings, ranks) as gate:
+                trainer = self._trainer(settings, manifests, rollouts, ranks, state, decoder, gate)
                 with stopped_by_signals(trainer.stop):
                     values = trainer.learn()
         finally:
@@ -120,64 +128,24 @@ class TrainDiffusion:
 
     # -- parts
 
-    def _gate(self, ranks: Ranks) -> Any:
-        if self.gate_interval == 0 or not ranks.is_first:
-            return nullcontext()
-        from bm_training.diffusion.gate import GateConfig, simulated_gate
-
-        config = GateConfig(
-            robots=self.gate_envs,
-            seconds=self.gate_seconds,
-            teacher=self.gate_teacher,
-            backend=self.gate_backend,
-            seed=self.seed,
-        )
-        return simulated_gate(config, ranks.device)
-
-    def _trainer(
-        self, manifests: list[Manifest], rollouts: Rollouts, ranks: Ranks, started: float, gate: Any
-    ) -> Trainer:
-        import torch
-
-        from bm_core.atomic_file import atomic_write_text
-        from bm_core.diffusion.spec import DiffusionSpec
-        from bm_core.g1 import G1
-        from bm_training.diffusion.fit import SpecConfig, fit_spec
-        from bm_training.diffusion.model import TokenTransformer
+    def _settings(self, started: float) -> _Settings:
+        """ConfigError for a value that cannot be trained with."""
+        from bm_training.diffusion.fit import SpecConfig
+        from bm_training.diffusion.gate import GateConfig
+        from bm_training.diffusion.model import MODELS
         from bm_training.diffusion.objective import ObjectiveConfig
-        from bm_training.diffusion.trainer import Trainer, TrainerConfig, read_state
-        from bm_training.diffusion.windows import Windows, split_episodes
-        from bm_training.tracking.checkpoint import find_checkpoint
+        from bm_training.diffusion.trainer import TrainerConfig
+        from bm_training.require import require
 
-        layout, representation = self._layout(manifests[0])
-        kept, held_out = split_episodes(rollouts.episodes, self.validation, self.seed)
-        training = Windows(rollouts, kept, layout, representation, ranks.device)
-        validation = Windows(rollouts, held_out, layout, representation, ranks.device)
-        state = None if self.resume is None else read_state(find_checkpoint(self.resume), ranks.device)
-        if state is None:
-            config = SpecConfig(emphasis=self.emphasis, emphasis_factor=self.emphasis_factor, seed=self.seed)
-            spec = fit_spec(training, config)
-        else:
-            # More data may have come: the scaling that the weights were trained with stays.
-            spec = DiffusionSpec.from_json(state["spec"], "resume")
-        torch.manual_seed(self.seed)
-        model = TokenTransformer(self._model(), spec).to(ranks.device)
-        if ranks.is_first:
-            size = f"{model.num_parameters / 1e6:.1f} M parameters"
-            report(f"{len(training)} windows, {len(validation)} to validate; {size}")
-        deadline = None if self.max_minutes is None else started + 60.0 * self.max_minutes
-        trainer = Trainer(
-            model,
-            spec,
-            training,
-            validation,
-            TrainerConfig(
+        require(0.0 <= self.validation < 1.0, "validation", self.validation, "a share, at least 0, below 1")
+        model = MODELS[self.model]
+        return _Settings(
+            trainer=TrainerConfig(
                 run_dir=self.run_dir,
                 max_steps=self.max_steps,
                 batch=self.batch,
                 learning_rate=self.learning_rate,
                 warmup_steps=self.warmup_steps,
-                mirror=manifests[0].action_width == len(G1.joint_names) if self.mirror is None else self.mirror,
                 is_bf16=self.bf16,
                 is_compiled=self.compile,
                 log_interval=self.log_interval,
@@ -185,9 +153,9 @@ class TrainDiffusion:
                 save_interval=self.save_interval,
                 gate_interval=self.gate_interval,
                 seed=self.seed,
-                deadline=deadline,
+                deadline=deadline_of(started, self.max_minutes),
             ),
-            ObjectiveConfig(
+            objective=ObjectiveConfig(
                 clean_history=self.clean_history,
                 shared_levels=self.shared_levels,
                 committed=self.committed,
@@ -195,25 +163,86 @@ class TrainDiffusion:
                 forgotten=self.forgotten,
                 action_weight=self.action_weight,
             ),
+            spec=SpecConfig(emphasis=self.emphasis, emphasis_factor=self.emphasis_factor, seed=self.seed),
+            model=model if self.dropout is None else dataclasses.replace(model, dropout=self.dropout),
+            gate=GateConfig(
+                robots=self.gate_envs,
+                seconds=self.gate_seconds,
+                teacher=self.gate_teacher,
+                backend=self.gate_backend,
+                seed=self.seed,
+            ),
+        )
+
+    def _resumed(self, device: str) -> dict[str, Any] | None:
+        from bm_training.diffusion.trainer import read_state
+        from bm_training.tracking.checkpoint import find_checkpoint
+
+        return None if self.resume is None else read_state(find_checkpoint(self.resume), device)
+
+    def _gate(self, settings: _Settings, ranks: Ranks) -> AbstractContextManager[Gate | None]:
+        if self.gate_interval == 0 or not ranks.is_first:
+            return nullcontext()
+        from bm_training.diffusion.gate import simulated_gate
+
+        return simulated_gate(settings.gate, ranks.device)
+
+    def _trainer(
+        self,
+        settings: _Settings,
+        manifests: list[Manifest],
+        rollouts: Rollouts,
+        ranks: Ranks,
+        state: dict[str, Any] | None,
+        decoder: dict[str, Any] | None,
+        gate: Gate | None,
+    ) -> Trainer:
+        """`state`: checkpoint to go on from, None for a new run."""
+        import torch
+
+        from bm_core.atomic_file import atomic_write_text
+        from bm_core.diffusion.spec import DiffusionSpec
+        from bm_core.g1 import G1
+        from bm_training.diffusion.fit import fit_spec
+        from bm_training.diffusion.model import TokenTransformer
+        from bm_training.diffusion.trainer import Trainer
+        from bm_training.diffusion.windows import Windows, split_episodes
+
+        layout, representation = self._layout(manifests[0])
+        kept, held_out = split_episodes(rollouts.episodes, self.validation, self.seed)
+        training = Windows(rollouts, kept, layout, representation, ranks.device)
+        validation = Windows(rollouts, held_out, layout, representation, ranks.device)
+        if state is None:
+            spec = fit_spec(training, settings.spec)
+        else:
+            # More data may have come: the scaling that the weights were trained with stays.
+            spec = DiffusionSpec.from_json(state["spec"], "resume")
+            self._check_resumed(layout, spec)
+        torch.manual_seed(self.seed)
+        model = TokenTransformer(settings.model, spec).to(ranks.device)
+        if ranks.is_first:
+            size = f"{model.num_parameters / 1e6:.1f} M parameters"
+            report(f"{len(training)} windows, {len(validation)} to validate; {size}")
+        is_mirrored = manifests[0].action_width == len(G1.joint_names) if self.mirror is None else self.mirror
+        trainer = Trainer(
+            model,
+            spec,
+            training,
+            validation,
+            dataclasses.replace(settings.trainer, mirror=is_mirrored),
+            settings.objective,
             ranks,
             report,
             self._provenance(manifests),
-            self._decoder(manifests[0]),
+            decoder,
             gate,
         )
         if state is not None:
-            self._check_resumed(layout, spec)
             trainer.resume(state)
             report(f"resumed at step {trainer.step}")
         if ranks.is_first:
             atomic_write_text(self.run_dir / "checkpoints" / "diffusion_spec.json", spec.to_json())
         return trainer
-
-    def _model(self) -> Any:
-        from bm_training.diffusion.model import MODELS
-
-        chosen = MODELS[self.model]
-        return chosen if self.dropout is None else dataclasses.replace(chosen, dropout=self.dropout)
 
     def _decoder(self, manifest: Manifest) -> dict[str, Any] | None:
         from bm_core.errors import ConfigError
@@ -254,6 +283,18 @@ class TrainDiffusion:
             "data": [manifest.provenance for manifest in manifests],
             "options": options,
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings:
+    """The options, checked."""
+
+    trainer: TrainerConfig
+    """`mirror` is decided by the data."""
+    objective: ObjectiveConfig
+    spec: SpecConfig
+    model: ModelConfig
+    gate: GateConfig
 
 
 def _write_summary(path: Path, steps: int, values: dict[str, float]) -> None:

@@ -7,12 +7,19 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from bm_training.diffusion.motion_options import MotionOptions
-from bm_training.run_control import report, repository_commit, run_as_module, stopped_by_signals
+from bm_training.run_control import deadline_of, report, repository_commit, run_as_module, stopped_by_signals
+
+if TYPE_CHECKING:
+    from isaaclab.envs import ManagerBasedRLEnv
+
+    from bm_training.diffusion.latent_model import LatentConfig
+    from bm_training.diffusion.latent_trainer import LatentTrainer, LatentTrainerConfig
+    from bm_training.diffusion.teacher import TeacherCheckpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +59,26 @@ class TrainLatent:
         from bm_training.tracking.checkpoint import check_run_dir
 
         check_run_dir(self.run_dir, can_resume=False)
-        motions = self.clips.load()
+        from bm_training.devices import usable_device
         from bm_training.diffusion.collector import collection_env_cfg
+        from bm_training.diffusion.latent_model import LatentConfig
+        from bm_training.diffusion.latent_trainer import LatentTrainerConfig
         from bm_training.diffusion.simulated_env import simulated_env
-        from bm_training.diffusion.task_setup import default_device, task_of_options
+        from bm_training.diffusion.task_setup import task_of_options
         from bm_training.diffusion.teacher import read_teacher
 
-        device = default_device(self.device)
+        # All that can be refused without the simulator.
+        size = LatentConfig(latent=self.latent, hidden=self.hidden)
+        settings = LatentTrainerConfig(
+            run_dir=self.run_dir,
+            iterations=self.iterations,
+            learning_rate=self.learning_rate,
+            kl_weight=self.kl_weight,
+            seed=self.seed,
+            deadline=deadline_of(started, self.max_minutes),
+        )
+        device = usable_device(self.device)
+        motions = self.clips.load()
         teacher = read_teacher(self.teacher, device)
         task = task_of_options(self, teacher, motions, device, self.seed)
         cfg = collection_env_cfg(task)
@@ -67,7 +87,7 @@ class TrainLatent:
         options |= options.pop("clips")  # as flat as on the command line
         provenance |= {name: str(value) for name, value in options.items()}
         with simulated_env(cfg) as env:
-            trainer = self._trainer(env, teacher, started, device, provenance)
+            trainer = self._trainer(env, teacher, size, settings, provenance)
             with stopped_by_signals(trainer.stop):
                 values = trainer.learn()
         if self.json is not None:
@@ -76,25 +96,23 @@ class TrainLatent:
 
     # -- parts
 
-    def _trainer(self, env: Any, teacher: Any, started: float, device: str, provenance: dict[str, str]) -> Any:
+    def _trainer(
+        self,
+        env: ManagerBasedRLEnv,
+        teacher: TeacherCheckpoint,
+        size: LatentConfig,
+        settings: LatentTrainerConfig,
+        provenance: dict[str, str],
+    ) -> LatentTrainer:
         import torch
 
-        from bm_training.diffusion.latent_model import ActionAutoencoder, LatentConfig
-        from bm_training.diffusion.latent_trainer import LatentTrainer, LatentTrainerConfig
+        from bm_training.diffusion.latent_model import ActionAutoencoder
+        from bm_training.diffusion.latent_trainer import LatentTrainer
 
         torch.manual_seed(self.seed)
-        config = LatentConfig(latent=self.latent, hidden=self.hidden)
-        model = ActionAutoencoder(config, teacher.state["layouts"]["policy"]).to(device)
+        model = ActionAutoencoder(size, teacher.state["layouts"]["policy"]).to(env.device)
         scaling = teacher.state["alg"]["actor_state_dict"]
         model.scale_as(scaling["obs_normalizer._mean"][0], scaling["obs_normalizer._std"][0])
-        settings = LatentTrainerConfig(
-            run_dir=self.run_dir,
-            iterations=self.iterations,
-            learning_rate=self.learning_rate,
-            kl_weight=self.kl_weight,
-            seed=self.seed,
-            deadline=None if self.max_minutes is None else started + 60.0 * self.max_minutes,
-        )
         return LatentTrainer(env, teacher, model, settings, report, provenance)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from bm_training.diffusion.objective import Objective, ObjectiveConfig
 from bm_training.diffusion.plan_error import plan_errors
 from bm_training.diffusion.rate_schedule import RateSchedule
 from bm_training.diffusion.windows import TorchMirror, WindowBatch, Windows
+from bm_training.require import require
 from bm_training.tracking.checkpoint import FORMAT, CheckpointFolder, load_checkpoint
 from bm_training.tracking.distributed import Ranks
 from bm_training.tracking.training_log import TrainingLog
@@ -71,6 +73,16 @@ class TrainerConfig:
     deadline: float | None = None
     """time.monotonic() at which to stop and save; the cosine ends there if it comes before max_steps."""
 
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            require(getattr(self, name) >= least, name, getattr(self, name), f">= {least}")
+        require(0.0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "a number above 0")
+
+
+_LEAST = {"max_steps": 0, "batch": 1, "warmup_steps": 0, "gate_interval": 0, "seed": 0}
+_LEAST |= dict.fromkeys(("log_interval", "val_interval", "save_interval"), 1)
+"""Of the whole numbers of a TrainerConfig."""
+
 
 class Trainer:
     """One training run. `stop` ends it after the current step; it always saves."""
@@ -110,7 +122,6 @@ class Trainer:
         fixed = torch.Generator(device=ranks.device).manual_seed(config.seed)
         self._validation: WindowBatch = validation.draw(min(_VALIDATION_WINDOWS, 2 * len(validation)), fixed)
         self._folder = CheckpointFolder(run_dir=config.run_dir)
-        self._log = TrainingLog(config.run_dir if ranks.is_first else None, report)
         self.step = 0
         """Finished optimiser steps."""
         self._best, self._is_stopping = float("inf"), False
@@ -147,6 +158,8 @@ class Trainer:
     def learn(self) -> dict[str, float]:
         """Run until max_steps, the deadline or `stop`; returns the last scalars that were logged."""
         config, values, rate = self.config, {}, 0.0
+        # Not before: a run that is refused leaves no folder.
+        self._log = TrainingLog(config.run_dir if self._ranks.is_first else None, self._report)
         validated = self._validate()
         if config.is_compiled:
             self._compile()

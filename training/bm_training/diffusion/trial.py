@@ -15,6 +15,7 @@ from torch import Tensor
 from bm_core.g1 import CONTROL_DT
 from bm_sim2real.diffusion_tasks.velocity_rules import JOYSTICK, SEGMENT_S, FollowRule, random_commands
 from bm_sim2real.statistics import wilson_interval
+from bm_training.require import require
 from bm_training.rotations import quat_from_yaw, quat_rotate, yaw_from_quat
 
 PATH_SPEED = 5.0 / 15.0
@@ -34,6 +35,10 @@ class TrialConfig:
     segments: int = 4
     """Random commands a robot, of velocity"""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(CONTROL_DT <= self.seconds < math.inf, "seconds", self.seconds, "at least a control step, 0.02 s")
+        require(self.kick is None or 0.0 <= self.kick < math.inf, "kick", self.kick, "a number of m/s, at least 0")
 
 
 class Trial:

@@ -58,13 +58,13 @@ def registry_root() -> Path:
     return Path(given) if given else Path.home() / ".cache" / "beyondmimic" / "registry"
 
 
-def resolve(names: str, root: Path | None = None) -> list[Path]:
-    """Motion files for registry names between commas, downloaded only if they are not there yet.
+def resolve(names: Sequence[RegistryName], root: Path | None = None) -> list[Path]:
+    """Their motion files, downloaded only if they are not there yet.
 
-    Raises ConfigError for an empty name, else naming the folder that was looked in and what would fill it.
+    Raises ConfigError naming the folder that was looked in and what would fill it.
     """
     folder = root or registry_root()
-    return [_file(name, folder) for name in parse_registry_names(names)]
+    return [_file(name, folder) for name in names]
 
 
 def parse_registry_names(names: str) -> list[RegistryName]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bm_core.errors import ClipError
 from bm_core.motion_set import known_motion_sets, load_clips, load_motion_set, shipped_set_file
 from bm_core.motion_set_document import read_set_document
 
@@ -19,9 +18,6 @@ def list_set(name_or_file: str, motion_root: Path | None) -> tuple[Table, str]:
 
     motions = load_motion_set(name_or_file, motion_root=motion_root)
     clips = load_clips(motions)
-    for clip, _ in clips:
-        if clip.num_frames < 2:
-            raise ClipError(f"{motions.name}: {clip.name} has 1 frame, at least 2 needed; leave it out")
     mass = [weight * clip.duration for clip, weight in clips]
     table = Table("clip", "role", title=f"{motions.name}: {motions.description}", title_justify="left")
     for heading in ("seconds", "weight", "share of starts"):

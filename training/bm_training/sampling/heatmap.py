@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bm_core.errors import ConfigError
 from bm_training.sampling.adaptive_sampler import SamplerSnapshot
@@ -73,6 +74,7 @@ def _panel(axes: Axes, iterations: np.ndarray, values: np.ndarray, *, title: str
     mesh = axes.pcolormesh(edges, rows, shown, norm=PowerNorm(0.5, 0.0, highest), cmap="magma")
     axes.set_facecolor("lightgrey")  # of what is not known
     axes.set(title=title, xlabel="iteration", ylim=(len(values), 0))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.figure.colorbar(mesh, ax=axes)
 
 

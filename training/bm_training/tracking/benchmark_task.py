@@ -28,14 +28,13 @@ _EPISODE = 24
 
 def measure(options: dict[str, Any]) -> dict[str, Any]:
     """Training, then the environment alone, then physics alone, all in one simulation."""
-    from isaaclab.app import launch_simulation
-
     from bm_training.tracking.env_cfg import tracking_env_cfg
+    from bm_training.tracking.simulation import simulation
     from bm_training.tracking.tracking_env import TrackingEnv
 
     task = _task(options)
     env_cfg = tracking_env_cfg(task)
-    with launch_simulation(env_cfg, None):
+    with simulation(env_cfg):
         env = TrackingEnv(env_cfg)
         try:
             result = {"side": "ours", "num_envs": task.num_envs, **_training(env, task.device, options)}

@@ -64,6 +64,8 @@ class CheckpointFolder:
 def find_checkpoint(run_or_file: Path) -> Path:
     """The file itself, or the newest checkpoint of a run's folder. ConfigError if there is none."""
     if run_or_file.is_file():
+        if run_or_file.suffix == ".onnx":
+            raise ConfigError(f"{run_or_file}: an exported bundle; give the run or checkpoint (.pt) that it is from")
         return run_or_file
     found = CheckpointFolder(run_dir=run_or_file).numbered()
     if not found:
@@ -79,9 +81,11 @@ def run_of(checkpoint: Path) -> Path:
 def check_run_dir(run_dir: Path, resume: Path | None = None, *, can_resume: bool = True) -> None:
     """ConfigError if `run_dir` holds a run already, unless `resume` (run or checkpoint) goes on from its newest state.
 
-    Two runs in one folder would prune each other's checkpoints and mix their logs. So would a run that goes back to an
-    older checkpoint of its own: that one needs another folder.
+    Also if it is a file. Two runs in one folder would prune each other's checkpoints and mix their logs. So would a run
+    that goes back to an older checkpoint of its own: that one needs another folder.
     """
+    if run_dir.is_file():
+        raise ConfigError(f"{run_dir}: a file, not the folder of a run; give another --run-dir")
     numbered = CheckpointFolder(run_dir=run_dir).numbered()
     if not numbered:
         return

@@ -11,6 +11,7 @@ from bm_training.run_control import report, run_as_module
 from bm_training.tracking.run_command import TrackingRun
 
 if TYPE_CHECKING:
+    from bm_training.tracking.distiller import DistillConfig
     from bm_training.tracking.distributed import Ranks
     from bm_training.tracking.env_cfg import TaskConfig
     from bm_training.tracking.motion_set import LoadedMotionSet
@@ -58,20 +59,28 @@ class Distill(TrackingRun):
 
     def task(self, motions: LoadedMotionSet, ranks: Ranks) -> TaskConfig:
         """The environment, with what the teachers see."""
+        from bm_training.tracking.teachers import assignment
+
+        self._distill()
         teachers = self._teachers(ranks.device)
+        assignment([clip.name for clip in motions.clips], teachers)  # refused before there is a simulator
         return dataclasses.replace(super().task(motions, ranks), teacher_terms=tuple(t.terms for t in teachers))
 
     def runner(self, env: TrackingEnv, config: RunnerConfig, ranks: Ranks, provenance: dict[str, Any]) -> Runner:
         """The training loop."""
         from bm_training.tracking.command import motion_command
-        from bm_training.tracking.distiller import DistillConfig, Distiller
+        from bm_training.tracking.distiller import Distiller
         from bm_training.tracking.teachers import TeacherPanel
 
         panel = TeacherPanel(self._teachers(ranks.device), motion_command(env).library.names, ranks.device)
         counts = panel.of_motion.bincount(minlength=len(panel.names)).tolist()
         report("; ".join(f"{name} teaches {n} motions" for name, n in zip(panel.names, counts, strict=True)))
-        distill = DistillConfig(lead_iterations=self.lead_iterations)
-        return Distiller(env, self.ppo(), config, ranks, report, provenance, teachers=panel, distill=distill)
+        return Distiller(env, self.ppo(), config, ranks, report, provenance, teachers=panel, distill=self._distill())
+
+    def _distill(self) -> DistillConfig:
+        from bm_training.tracking.distiller import DistillConfig
+
+        return DistillConfig(lead_iterations=self.lead_iterations)
 
     def _teachers(self, device: str) -> list[Teacher]:
         from bm_training.tracking.teachers import load_teacher

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from bm_training.require import require
 from bm_training.tracking.runner import Runner
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class DistillConfig:
     """Iterations over which the share of robots that a teacher drives falls from all to none."""
     value_coef: float = 1.0
     """Of the critic's loss."""
+
+    def __post_init__(self) -> None:
+        require(self.lead_iterations >= 0, "lead_iterations", self.lead_iterations, ">= 0")
 
 
 class Distiller(Runner):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from bm_training.devices import usable_device
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
@@ -43,11 +45,15 @@ class Ranks:
 
 
 def join(device: str | None) -> Ranks:
-    """Read torchrun's variables and join its group. `device` None: an own GPU where there is one, else the CPU."""
+    """Read torchrun's variables and join its group. `device` None: an own GPU where there is one, else the CPU.
+
+    Raises ConfigError for a device that torch cannot use.
+    """
     world_size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     if device is None or (device.startswith("cuda") and world_size > 1):
         device = f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
+    usable_device(device)
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
     if world_size > 1:

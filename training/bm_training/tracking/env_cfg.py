@@ -84,6 +84,8 @@ class TaskConfig:
     def __post_init__(self) -> None:
         if self.num_envs < 1:
             raise ConfigError(f"num_envs = {self.num_envs}: must be >= 1")
+        if self.seed < 0:  # Isaac Lab draws one itself for -1, NumPy refuses it
+            raise ConfigError(f"seed = {self.seed}: must be >= 0")
         if not 0 <= self.max_delay_steps <= DECIMATION:
             raise ConfigError(f"max_delay_steps = {self.max_delay_steps}: must be 0..{DECIMATION} physics steps")
 

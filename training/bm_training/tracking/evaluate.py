@@ -88,33 +88,35 @@ class EvaluateIsaacLab:
     # -- parts
 
     def _check(self) -> None:
-        """ConfigError for an option that leaves nothing to evaluate, before the simulation takes a minute to start."""
+        """ConfigError for a value that nothing can be evaluated with, before the simulation takes a minute to start."""
         from bm_core.errors import ConfigError
         from bm_core.g1 import CONTROL_DT
+        from bm_training.require import require
 
         least = {"num_envs": 1, "repeats": 1, "starts_per_bin": 0, "episode_s": CONTROL_DT, "bin_s": CONTROL_DT}
         for name, limit in least.items():
             value = getattr(self, name)
             if value is not None and not limit <= value < math.inf:
                 raise ConfigError(f"--{name.replace('_', '-')} {value:g}: must be at least {limit:g}")
+        for name in ("require_completion", "require_body_error_mm"):
+            require(not math.isnan(getattr(self, name)), name, "nan", "a number")
 
     def _evaluate(self, motions: LoadedMotionSet) -> tuple[IsaacEvaluation, PolicySource]:
-        import torch
-        from isaaclab.app import launch_simulation
-
+        from bm_training.devices import usable_device
         from bm_training.tracking.env_cfg import tracking_env_cfg
         from bm_training.tracking.evaluation import Evaluator
         from bm_training.tracking.newton_overflow import silence_overflow
         from bm_training.tracking.policy_source import read_policy
+        from bm_training.tracking.simulation import simulation
         from bm_training.tracking.tracking_env import TrackingEnv
         from bm_training.tracking.vec_env import TrackingVecEnv
 
-        device = self.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        device = usable_device(self.device)
         policy = read_policy(self.policy, device)
         task = self._task(motions, policy, device)
         env_cfg = tracking_env_cfg(task)
         # Isaac Lab greets on stdout, a page per manager; stdout belongs to results.
-        with redirect_stdout(sys.stderr), launch_simulation(env_cfg, None):
+        with redirect_stdout(sys.stderr), simulation(env_cfg):
             env = TrackingEnv(env_cfg)
             try:
                 silence_overflow(env)

@@ -117,11 +117,14 @@ def motion_set_of_paths(paths: Sequence[str], root: Path | None = None) -> Loade
 
 
 def motion_set_of_registry(names: str, root: Path | None = None) -> LoadedMotionSet:
-    """Registry names between commas, each clip named after its motion; weights 1, no roles. Errors as `resolve`."""
+    """Registry names between commas, each clip named after its motion; weights 1, no roles.
+
+    Raises ConfigError for an empty or repeated name and a motion that cannot be had, ClipError for a faulty file.
+    """
     from bm_training.motions.registry import clip_names, parse_registry_names, resolve
 
-    called = clip_names(parse_registry_names(names))
-    files = resolve(names, root)
+    parsed = parse_registry_names(names)
+    called, files = clip_names(parsed), resolve(parsed, root)
     clips = [replace(load_clip(file), name=name) for file, name in zip(files, called, strict=True)]
     return _plain_set(clips, called)
 

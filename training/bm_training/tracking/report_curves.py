@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
     from bm_training.tracking.run_record import RunRecord
@@ -48,8 +49,9 @@ def curves_png(record: RunRecord) -> bytes:
         for name, label, factor in scalars:
             _draw(place, *record.curve(name), label, factor)
         place.set_title(title, fontsize=10, loc="left")
-        place.tick_params(labelsize=8)
+        place.tick_params(which="both", labelsize=8)  # a logarithmic axis may have minor ticks alone
         place.grid(alpha=0.25)
+        place.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if is_log:
             place.set_yscale("log")
         if len(scalars) > 1:

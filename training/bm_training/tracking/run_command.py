@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from bm_training.run_control import report, repository_commit, stopped_by_signals
+from bm_training.run_control import deadline_of, report, repository_commit, stopped_by_signals
 from bm_training.tracking.clip_options import ClipOptions
 from bm_training.tracking.sampling_options import SamplingOptions
 
@@ -179,11 +178,8 @@ class TrackingRun:
         )
 
     def _config(self, started: float) -> RunnerConfig:
-        from bm_core.errors import ConfigError
         from bm_training.tracking.runner_config import RunnerConfig
 
-        if self.max_minutes is not None and math.isnan(self.max_minutes):
-            raise ConfigError("--max-minutes nan: a number expected")
         if self.wandb_project is not None:
             from bm_training.tracking.training_log import check_wandb
 
@@ -193,7 +189,7 @@ class TrackingRun:
             max_iterations=self.max_iterations,
             save_interval=self.save_interval,
             keep_last=self.keep_last,
-            deadline=None if self.max_minutes is None else started + 60.0 * self.max_minutes,
+            deadline=deadline_of(started, self.max_minutes),
             wandb_project=self.wandb_project,
         )
 

@@ -15,6 +15,9 @@ from bm_training.sampling import SamplerSnapshot
 from bm_training.sampling.bin_history import BinAxis, read_bin_history
 from bm_training.tracking.training_log import LOG_FILE, MOTIONS_FILE
 
+_TRACKING = ("reward/", "policy/")
+"""What scalars of other trainings never begin with."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MotionRow:
@@ -57,10 +60,13 @@ class RunRecord:
 
 
 def read_run(run_dir: Path) -> RunRecord:
-    """ConfigError if there is no training log in the folder."""
-    lines = _lines(run_dir / LOG_FILE)
+    """ConfigError if there is no log of bm train tracking in the folder."""
+    file = run_dir / LOG_FILE
+    lines = _lines(file)
     if not lines:
-        raise ConfigError(f"{run_dir / LOG_FILE}: no log of a training run; give the --run-dir of bm train tracking")
+        raise ConfigError(f"{file}: no log of a training run; give the --run-dir of bm train tracking")
+    if not any(name.startswith(_TRACKING) for line in lines for name in line):
+        raise ConfigError(f"{file}: of another training than tracking; tensorboard --logdir {run_dir} shows its curves")
     try:
         axis, snapshots = read_bin_history(run_dir)
     except ConfigError:  # a run of an older version, or one that is too young
@@ -83,9 +89,13 @@ def _lines(file: Path) -> list[dict[str, Any]]:
         text = file.read_text()
     except OSError:
         return []
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not a log of a training run: no text") from error
     by_iteration: dict[int, dict[str, Any]] = {}
     for values in whole_lines(text):
-        by_iteration[int(values["iteration"])] = values
+        if not isinstance(values, dict) or not isinstance(values.get("iteration"), int):
+            raise ConfigError(f"{file}: not a log of a training run: a line without its iteration")
+        by_iteration[values["iteration"]] = values
     return [by_iteration[iteration] for iteration in sorted(by_iteration)]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bm_core.errors import ConfigError
 from bm_training.sampling import read_bin_weights
-from bm_training.sampling.bins import BinTable, build_bins
+from bm_training.sampling.bins import build_bins
 from bm_training.tracking.checkpoint import find_checkpoint, load_checkpoint
 from bm_training.tracking.curriculum import Curriculum, read_curriculum
 
@@ -53,12 +53,12 @@ def read_start(
     is_resumed: bool,
     device: str,
 ) -> RunStart:
-    """ConfigError for a clip, a file or a checkpoint that cannot be trained with. `bin_s` in s.
+    """ConfigError for a file or a checkpoint that cannot be trained with. `bin_s` in s.
 
     `checkpoint`: run or file, to be resumed or for its networks alone.
     """
     names = [clip.name for clip in motions.clips]
-    bins = _bins(motions, bin_s)
+    bins = build_bins([clip.num_frames for clip in motions.clips], round(bin_s * motions.clips[0].fps))
     stages = None if curriculum is None else Curriculum(read_curriculum(curriculum), names, motions.weights)
     weights = None if bin_probabilities is None else read_bin_weights(bin_probabilities, names, bins)
     path = None if checkpoint is None else find_checkpoint(checkpoint)
@@ -76,10 +76,3 @@ def differing_options(state: dict[str, Any], options: dict[str, str]) -> list[st
         for name, value in options.items()
         if name in then and name not in _FREE and then[name] != value
     ]
-
-
-def _bins(motions: LoadedMotionSet, bin_s: float) -> BinTable:
-    for clip in motions.clips:
-        if clip.num_frames < 2:
-            raise ConfigError(f"{clip.name}: {clip.num_frames} frame(s): at least 2 are needed to track")
-    return build_bins([clip.num_frames for clip in motions.clips], round(bin_s * motions.clips[0].fps))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +33,6 @@ class RunnerConfig:
         require(self.save_interval >= 1, "save_interval", self.save_interval, ">= 1 iteration")
         require(self.keep_last >= 1, "keep_last", self.keep_last, ">= 1 checkpoint")
         require(self.heat_map_interval >= 1, "heat_map_interval", self.heat_map_interval, ">= 1 iteration")
-        require(self.deadline is None or not math.isnan(self.deadline), "deadline", "nan", "a time")
 
     def is_row_due(self, iteration: int) -> bool:
         """Whether the heat map gets a row: every `heat_map_interval` iterations for the first 200 rows, then half as
