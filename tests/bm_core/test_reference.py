@@ -56,7 +56,7 @@ def test_align_moves_the_frame_over_the_robot_and_turns_it_its_way():
 
 
 def test_align_starts_again_from_the_clip():
-    reference = MotionReference(clip_of([[0.0, 0.0, 1.0]], [IDENTITY]))
+    reference = MotionReference(clip_of([[0.0, 0.0, 1.0]] * 2, [IDENTITY] * 2))
     for _ in range(3):
         reference.align(np.array([10.0, 20.0, 0.3]), YAW_90, frame=0)
     np.testing.assert_allclose(reference.frame(0).body_pos_w[HEAD_BODY], [10.0, 21.0, 1.0], atol=1e-12)
@@ -87,7 +87,7 @@ def test_a_long_clip_gives_every_frame_forwards_and_backwards():
 def test_an_aligned_frame_needs_no_retargeting():
     rng = np.random.default_rng(1)
     quat = quat_from_euler_xyz(0.3, 1.2, -2.0)
-    reference = MotionReference(clip_of([[0.4, -0.2, 0.9]], [quat]))
+    reference = MotionReference(clip_of([[0.4, -0.2, 0.9]] * 2, [quat] * 2))
     robot_pos, robot_quat = rng.normal(size=3), quat_from_euler_xyz(-0.4, 1.1, 2.5)
     reference.align(robot_pos, robot_quat, frame=0)
     frame = reference.frame(0)
@@ -114,7 +114,7 @@ def test_retargeting_ignores_the_robots_roll_and_pitch():
 
 
 def test_a_clip_in_another_joint_order_is_refused():
-    clip = clip_of([[0.0, 0.0, 1.0]], [IDENTITY])
+    clip = clip_of([[0.0, 0.0, 1.0]] * 2, [IDENTITY] * 2)
     object.__setattr__(clip, "joint_names", clip.joint_names[::-1])
     with pytest.raises(ClipError, match="made: joints or bodies"):
         MotionReference(clip)

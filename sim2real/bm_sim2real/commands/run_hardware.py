@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bm_sim2real.bridge.config import BridgeConfig
     from bm_sim2real.bridge.operator import OperatorConsole, PatientOperator
     from bm_sim2real.joystick import Joystick
-    from bm_sim2real.process_signals import Stop, outlive_terminal
+    from bm_sim2real.process_signals import Stop
     from bm_sim2real.recorder import Recorder
     from bm_sim2real.session import SessionConfig
     from bm_sim2real.state_machine import StateMachine
@@ -44,7 +44,7 @@ class HardwareRun:
         from bm_sim2real.bridge.launch import bridge_client, log_elsewhere
         from bm_sim2real.bridge.realtime import make_realtime
         from bm_sim2real.joystick import Joystick
-        from bm_sim2real.process_signals import Stop
+        from bm_sim2real.process_signals import Stop, outlive_terminal
         from bm_sim2real.recorder import Recorder
         from bm_sim2real.terminal_keys import TerminalKeys
 
